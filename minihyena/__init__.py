@@ -1,0 +1,47 @@
+"""minihyena: long-convolution language models to read, run and trust line by line.
+
+Hyena (Poli et al. 2023, arXiv 2302.10866) replaces attention by implicitly
+parametrised long convolutions interleaved with data-controlled gating.
+"""
+
+from minihyena import checkpoints, corpora, tasks
+from minihyena.conv import causal_conv, toeplitz
+from minihyena.filters import FilterConfig, ImplicitFilter
+from minihyena.generation import sample, sample_text
+from minihyena.hyena import (
+    HyenaConfig,
+    HyenaOperator,
+    hyena_matrix,
+    hyena_recurrence,
+)
+from minihyena.model import MIXERS, LanguageModel, LMConfig
+from minihyena.rivals import AttentionConfig, SoftmaxAttention
+from minihyena.training import Diverged, Record, TrainConfig, evaluate, train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MIXERS",
+    "AttentionConfig",
+    "Diverged",
+    "FilterConfig",
+    "HyenaConfig",
+    "HyenaOperator",
+    "ImplicitFilter",
+    "LMConfig",
+    "LanguageModel",
+    "Record",
+    "SoftmaxAttention",
+    "TrainConfig",
+    "causal_conv",
+    "checkpoints",
+    "corpora",
+    "evaluate",
+    "hyena_matrix",
+    "hyena_recurrence",
+    "sample",
+    "sample_text",
+    "tasks",
+    "toeplitz",
+    "train",
+]

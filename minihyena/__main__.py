@@ -1,0 +1,160 @@
+"""python -m minihyena train | sample | doctor"""
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from minihyena import checkpoints, corpora
+from minihyena.generation import sample_text
+from minihyena.model import MIXERS, LanguageModel, LMConfig
+from minihyena.training import Diverged, TrainConfig, train
+
+LATEST = Path("runs/latest.safetensors")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0 if it worked, 1 if not, 2 for bad usage."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except (ValueError, OSError, TypeError) as error:
+        print(f"minihyena: {error}", file=sys.stderr)
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m minihyena", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    model, recipe = LMConfig(vocab_size=1), TrainConfig(steps=1)
+    learn = commands.add_parser("train", help="train a language model on a text")
+    learn.set_defaults(command=run_train)
+    add = learn.add_argument
+    add("--corpus", default="python-docs", help=f"{', '.join(corpora.CORPORA)} or file")
+    add("--tokenizer", default="character", help=", ".join(corpora.TOKENIZERS))
+    add("--minutes", type=float, help="training time (default 2 if no --steps)")
+    add("--steps", type=int)
+    add("--mixer", default=model.mixer, help=", ".join(MIXERS))
+    add("--width", type=int, default=model.width)
+    add("--depth", type=int, default=model.depth)
+    add("--length", type=int, default=recipe.length, help="context, in tokens")
+    add("--batch-size", type=int, default=recipe.batch_size)
+    add("--learning-rate", type=float, default=recipe.learning_rate)
+    add("--patience", type=int, help="stop after so many evaluations without a better")
+    add("--device", default=recipe.device)
+    add("--seed", type=int, default=0)
+    add("--out", type=Path, default=LATEST, help=f"checkpoint (default {LATEST})")
+
+    write = commands.add_parser("sample", help="let a trained model write")
+    write.set_defaults(command=run_sample)
+    add = write.add_argument
+    add("--checkpoint", type=Path, default=LATEST, help=f"default {LATEST}")
+    add("--prompt", default="The ")
+    add("--length", type=int, default=400, help="new tokens")
+    add("--temperature", type=float, default=0.8)
+    add("--top-k", type=int)
+    add("--top-p", type=float)
+    add("--stop", help="end after this text")
+    add("--seed", type=int)
+
+    check = commands.add_parser("doctor", help="is everything here that is needed?")
+    check.set_defaults(command=run_doctor)
+    return top
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Train, print the curve, write the checkpoint; also after Ctrl-C or divergence."""
+    from tqdm import tqdm
+
+    minutes = options.minutes
+    if minutes is None and options.steps is None:
+        minutes = 2.0
+    recipe = TrainConfig(
+        steps=options.steps,
+        minutes=minutes,
+        length=options.length,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        patience=options.patience,
+        device=options.device,
+    )
+    corpus = corpora.load(options.corpus, tokenizer=options.tokenizer)
+    config = LMConfig(
+        vocab_size=corpus.tokenizer.vocab_size,
+        max_length=options.length,
+        width=options.width,
+        depth=options.depth,
+        mixer=options.mixer,
+    )
+    generator = torch.Generator().manual_seed(options.seed)
+    model = LanguageModel(config, generator)
+    print(
+        f"{config.mixer} with {model.parameter_count():,} parameters on {corpus.name}: "
+        f"{len(corpus.train):,} tokens to learn from, {len(corpus.validation):,} held "
+        f"out, vocabulary {config.vocab_size} (ln V = {math.log(config.vocab_size):.2f})"
+    )
+    bar = tqdm(total=100, unit="%", bar_format="{percentage:3.0f}%|{bar}|{postfix}")
+    bar.write(f"{'step':>6} {'tokens':>11} {'seconds':>8} {'loss':>6} {'held out':>9}")
+    curve, code = [], 0
+    try:
+        for record in train(model, corpus, recipe, generator=generator):
+            done = 100 * recipe.progress(record.step, record.seconds)
+            bar.set_postfix_str(f" step {record.step}, loss {record.loss:.3f}", False)
+            bar.update(done - bar.n)
+            if record.validation_loss is None:
+                continue
+            curve.append((record.step, record.seconds, record.validation_loss))
+            bar.write(
+                f"{record.step:6} {record.tokens:11,} {record.seconds:8.1f} "
+                f"{record.loss:6.3f} {record.validation_loss:9.3f}"
+            )
+    except KeyboardInterrupt:
+        bar.write("stopped")
+    except Diverged as error:
+        bar.write(f"diverged: {error}")
+        code = 1
+    bar.close()
+    notes = {"corpus": corpus.name, "seed": options.seed, "validation": curve}
+    checkpoints.save(options.out, model, corpus.tokenizer, notes)
+    print(f"written to {options.out}; python -m minihyena sample lets it write")
+    return code
+
+
+def run_sample(options: argparse.Namespace) -> int:
+    """Stream the prompt's continuation to standard output."""
+    model, tokenizer, _ = checkpoints.load(options.checkpoint)
+    generator = torch.Generator()
+    if options.seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(options.seed)
+    pieces = sample_text(
+        model,
+        tokenizer,
+        options.prompt,
+        options.length,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        generator=generator,
+        stop=options.stop,
+    )
+    print(options.prompt, end="", flush=True)
+    for piece in pieces:
+        print(piece, end="", flush=True)
+    print()
+    return 0
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    from minihyena import doctor
+
+    return doctor.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

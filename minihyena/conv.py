@@ -1,0 +1,177 @@
+"""Causal convolution y_t = sum over s <= t of h_{t-s} u_s, in three ways that agree.
+
+`direct` reads like the definition, `toeplitz` is the matrix the convolution is, `fft`
+is the fast one. B batch, D width, L length of the signal, K <= L taps of the filter.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minihyena.errors import choose
+
+__all__ = ["METHODS", "causal_conv", "fast_length", "toeplitz"]
+
+SPECTRUM_BYTES = 2**21  # a block of channels whose spectrum takes 2 MB stays in cache
+FEW_TAPS = 8  # up to here adding shifted copies is quicker than any transform
+
+
+def causal_conv(
+    u: Tensor, h: Tensor, skip: Tensor | None = None, method: str = "auto"
+) -> Tensor:
+    """u: (B, D, L), h: (D, K <= L), skip: (D,) -> (B, D, L); y_t reads u_0 .. u_t only.
+
+    Each channel has its own filter: y_t = sum_{s<=t} h_{t-s} u_s + skip * u_t.
+    `method` is "direct", "toeplitz", "fft" or "auto" (direct for a few taps, else
+    fft). Half precision is computed in float32; the result has the dtype of u.
+
+    The FFT's rounding error is relative to max |u| over the *whole* sequence, so with
+    it the past is free of the future only up to about 1e-7 * max|u| * sum|h|; the
+    other two methods are causal exactly.
+
+    Raises ValueError for wrong shapes, K > L, different devices or an unknown method,
+    TypeError for a dtype that is not real floating point or a float32/float64 mix.
+    Source: Poli et al. 2023, Eq. (1); the skip is the authors' code, not the paper's.
+    """
+    choose("convolution method", method, ["auto", *METHODS])
+    _check(u, h, skip)
+    exact = torch.promote_types(u.dtype, h.dtype)
+    work = torch.promote_types(exact, torch.float32)
+    if method == "auto":
+        method = "direct" if h.shape[-1] <= FEW_TAPS else "fft"
+    y = METHODS[method](u.to(work), h.to(work))
+    if skip is not None:
+        y = torch.addcmul(y, skip.to(work)[:, None], u)
+    return y.to(u.dtype)
+
+
+def direct(u: Tensor, h: Tensor) -> Tensor:
+    """u: (B, D, L), h: (D, K) -> (B, D, L): one delayed copy of u for every tap."""
+    y = h[:, :1] * u
+    for lag in range(1, h.shape[-1]):
+        y[..., lag:] += h[:, lag, None] * u[..., :-lag]
+    return y
+
+
+def toeplitz(h: Tensor, length: int) -> Tensor:
+    """h: (..., K) -> (..., L, L): T[t, s] = h_{t-s} for 0 <= t-s < K, else 0.
+
+    Poli et al. 2023, Eq. (2). Row t is what output t reads; nothing right of t.
+    """
+    time = torch.arange(length, device=h.device)
+    lag = time[:, None] - time
+    inside = (lag >= 0) & (lag < h.shape[-1])
+    matrix: Tensor = h[..., lag.clamp(0, h.shape[-1] - 1)] * inside
+    return matrix
+
+
+def _toeplitz_conv(u: Tensor, h: Tensor) -> Tensor:
+    y: Tensor = (toeplitz(h, u.shape[-1]) @ u[..., None]).squeeze(-1)
+    return y
+
+
+def _fft_conv(u: Tensor, h: Tensor) -> Tensor:
+    """Multiply spectra; zero padding to n >= L + K - 1 keeps the tail off the start."""
+    y: Tensor = _FFTConv.apply(u, h)  # type: ignore[no-untyped-call]
+    return y
+
+
+class _FFTConv(torch.autograd.Function):
+    """Channels are convolved in blocks that stay in cache, and only inputs are saved.
+
+    Backward, with G the spectrum of dL/dy: dL/du = irfft(conj(H) G) and
+    dL/dh = irfft(sum over the batch of conj(U) G), cut to length (REFERENCE 2.1).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, h: Tensor) -> Tensor:
+        ctx.save_for_backward(u, h)
+        n = fast_length(u.shape[-1] + h.shape[-1] - 1)
+        rows = [
+            _irfft(torch.fft.rfft(u[:, d], n) * torch.fft.rfft(h[d], n), n, u.shape[-1])
+            for d in _blocks(u, n)
+        ]
+        return rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        u, h = ctx.saved_tensors
+        (g,) = gradients
+        length, taps = u.shape[-1], h.shape[-1]
+        n = fast_length(length + taps - 1)
+        du, dh = [], []
+        for d in _blocks(u, n):
+            spectrum = torch.fft.rfft(g[:, d], n)
+            back = torch.fft.rfft(h[d], n).conj() * spectrum
+            du.append(_irfft(back, n, length))
+            both = (torch.fft.rfft(u[:, d], n).conj() * spectrum).sum(0)
+            dh.append(_irfft(both, n, taps))
+        return torch.cat(du, dim=1), torch.cat(dh)
+
+
+def _irfft(spectrum: Tensor, n: int, keep: int) -> Tensor:
+    return torch.fft.irfft(spectrum, n)[..., :keep]
+
+
+def _blocks(u: Tensor, n: int) -> Iterator[slice]:
+    """Slices of channels whose spectra fill the cache; all of them on a GPU."""
+    batch, width, _ = u.shape
+    size = width
+    if u.device.type == "cpu":
+        size = max(1, SPECTRUM_BYTES // (batch * n * u.element_size()))
+    return (slice(start, start + size) for start in range(0, width, size))
+
+
+def fast_length(n: int) -> int:
+    """The smallest product of 2s, 3s and 5s that is even and >= n: a quick FFT."""
+    while True:
+        rest = n
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1 and n % 2 == 0:
+            return n
+        n += 1
+
+
+METHODS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "direct": direct,
+    "toeplitz": _toeplitz_conv,
+    "fft": _fft_conv,
+}
+
+
+def _check(u: Tensor, h: Tensor, skip: Tensor | None) -> None:
+    if u.dim() != 3 or h.dim() != 2 or u.shape[1] != h.shape[0]:
+        raise ValueError(
+            "causal_conv wants u (B, D, L) and h (D, K) with the same D; "
+            f"got u {tuple(u.shape)} and h {tuple(h.shape)}"
+        )
+    length, taps = u.shape[-1], h.shape[-1]
+    if not 1 <= taps <= length:
+        raise ValueError(
+            f"h has {taps} taps, u only {length} steps; "
+            f"cut h to h[:, :{length}] or pad u with zeros"
+            if taps
+            else "h has no taps; a filter needs at least one"
+        )
+    if skip is not None and skip.shape != h.shape[:1]:
+        raise ValueError(
+            f"skip must have one weight a channel, shape ({h.shape[0]},); "
+            f"got {tuple(skip.shape)}"
+        )
+    parts = [u, h] if skip is None else [u, h, skip]
+    if any(not part.is_floating_point() for part in parts):
+        got = ", ".join(str(part.dtype) for part in parts)
+        raise TypeError(f"causal_conv wants real floating point numbers; got {got}")
+    full = {part.dtype for part in parts} & {torch.float32, torch.float64}
+    if len(full) > 1:
+        raise TypeError("u, h and skip mix float32 and float64; convert one of them")
+    devices = {str(part.device) for part in parts}
+    if len(devices) > 1:
+        raise ValueError(
+            f"u, h and skip are on different devices ({', '.join(sorted(devices))}); "
+            "move them to one with .to(device)"
+        )

@@ -1,0 +1,232 @@
+"""Text to learn from: a registry with addresses and hashes, and two tokenizers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from minihyena.errors import choose
+
+__all__ = [
+    "CORPORA",
+    "ByteTokenizer",
+    "CharacterTokenizer",
+    "Corpus",
+    "Tokenizer",
+    "load",
+]
+
+
+class Download(NamedTuple):
+    """A file on the network and its SHA-256."""
+
+    address: str
+    sha256: str
+
+
+CORPORA: dict[str, Download | None] = {
+    "python-docs": None,  # inside CPython: always there, no network
+    "tinyshakespeare": Download(
+        "https://raw.githubusercontent.com/karpathy/char-rnn/master/"
+        "data/tinyshakespeare/input.txt",
+        "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+    ),
+}
+
+
+class Tokenizer(Protocol):
+    """Text to ids in 0 .. vocab_size - 1 and back."""
+
+    @property
+    def vocab_size(self) -> int: ...
+    def encode(self, text: str) -> Tensor: ...
+    def decode(self, ids: Tensor | Sequence[int]) -> str: ...
+
+
+@dataclass(frozen=True)
+class CharacterTokenizer:
+    """One id for every character of `alphabet`, in its order."""
+
+    alphabet: str
+
+    @classmethod
+    def of(cls, text: str) -> "CharacterTokenizer":
+        """The tokenizer of the characters that occur in `text`, sorted."""
+        return cls("".join(sorted(set(text))))
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.alphabet)
+
+    def encode(self, text: str) -> Tensor:
+        """text -> ids (len(text),) int64; ValueError for a character not in it."""
+        index = {character: i for i, character in enumerate(self.alphabet)}
+        try:
+            return torch.tensor([index[c] for c in text], dtype=torch.int64)
+        except KeyError as error:
+            stranger = error.args[0]
+            raise ValueError(
+                f"character {stranger!r} at position {text.index(stranger)} is not in "
+                f"the vocabulary of {self.vocab_size}; remove it or use "
+                'tokenizer="byte", which knows every text'
+            ) from None
+
+    def decode(self, ids: Tensor | Sequence[int]) -> str:
+        return "".join(self.alphabet[int(i)] for i in ids)
+
+
+@dataclass(frozen=True)
+class ByteTokenizer:
+    """The 256 bytes of UTF-8: knows every text, at more ids for non-English ones."""
+
+    @property
+    def vocab_size(self) -> int:
+        return 256
+
+    def encode(self, text: str) -> Tensor:
+        """text -> ids (number of bytes,) int64."""
+        return torch.tensor(list(text.encode()), dtype=torch.int64)
+
+    def decode(self, ids: Tensor | Sequence[int]) -> str:
+        """Bytes that are no UTF-8 become the replacement character."""
+        return bytes(int(i) for i in ids).decode(errors="replace")
+
+
+TOKENIZERS: dict[str, Callable[[str], Tokenizer]] = {
+    "character": CharacterTokenizer.of,
+    "byte": lambda text: ByteTokenizer(),
+}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text as ids, split by position: validation is the end, train all before it."""
+
+    name: str
+    text: str
+    tokenizer: Tokenizer
+    train: Tensor  # (T,) int64
+    validation: Tensor  # (S,) int64
+
+    def split(self, name: str) -> Tensor:
+        parts = {"train": self.train, "validation": self.validation}
+        return parts[choose("split", name, parts)]
+
+    def batch(
+        self,
+        split: str,
+        batch_size: int,
+        length: int,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Random windows: inputs and targets (B, L), targets one step ahead.
+
+        Raises ValueError if the split is shorter than one window of L + 1 ids.
+        """
+        ids = self._at_least_one_window(split, length)
+        starts = torch.randint(len(ids) - length, (batch_size, 1), generator=generator)
+        windows = ids[starts + torch.arange(length + 1)]
+        return windows[:, :-1], windows[:, 1:]
+
+    def windows(self, split: str, length: int) -> tuple[Tensor, Tensor]:
+        """All windows, one after the other without overlap: inputs, targets (n, L)."""
+        ids = self._at_least_one_window(split, length)
+        count = (len(ids) - 1) // length
+        inputs, targets = ids[: count * length], ids[1 : count * length + 1]
+        return inputs.view(count, length), targets.view(count, length)
+
+    def _at_least_one_window(self, split: str, length: int) -> Tensor:
+        ids = self.split(split)
+        if len(ids) < length + 1:
+            raise ValueError(
+                f"the {split} split of {self.name!r} has {len(ids)} ids, one window "
+                f"needs {length + 1}; take a longer text or a shorter length"
+            )
+        return ids
+
+
+def load(
+    name: str | Path = "python-docs",
+    tokenizer: str = "character",
+    validation: float = 0.1,
+    cache: Path | None = None,
+) -> Corpus:
+    """A corpus by name ("python-docs", "tinyshakespeare") or any UTF-8 file by path.
+
+    The vocabulary is that of the whole text; the last `validation` part of the ids is
+    held out. A download happens once, is checked against its SHA-256 and kept in
+    `cache` (default: data/cache of the project, or the user's cache folder).
+
+    Raises ValueError for an unknown name, a file that is not UTF-8, an empty text, a
+    share outside 0 .. 1 or a wrong hash (the file is removed), ConnectionError
+    without a network.
+    """
+    choose("tokenizer", tokenizer, TOKENIZERS)
+    if not 0 <= validation < 1:
+        raise ValueError(
+            f"validation is a share, 0 <= validation < 1; got {validation}"
+        )
+    text = read(name, cache)
+    if not text:
+        raise ValueError(f"{name} holds no text")
+    chosen = TOKENIZERS[tokenizer](text)
+    ids = chosen.encode(text)
+    cut = len(ids) - round(validation * len(ids))
+    return Corpus(str(name), text, chosen, ids[:cut], ids[cut:])
+
+
+def read(name: str | Path, cache: Path | None = None) -> str:
+    """The text of a corpus; see `load`."""
+    path = Path(name)
+    if str(name) not in CORPORA and path.is_file():
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{path} is not UTF-8 text: byte {error.start} does not fit; "
+                "save it as UTF-8 first"
+            ) from None
+    if path.suffix and str(name) not in CORPORA:
+        raise ValueError(f"no such file: {path}; known corpora: {', '.join(CORPORA)}")
+    download = CORPORA[choose("corpus", str(name), CORPORA)]
+    if download is None:
+        from pydoc_data.topics import topics
+
+        return "\n\n".join(topics[topic].strip() for topic in sorted(topics))
+    return fetch(str(name), download, cache or cache_folder()).read_text("utf-8")
+
+
+def fetch(name: str, download: Download, cache: Path) -> Path:
+    """The downloaded file, from `cache` if it is there; see `load` for the errors."""
+    import pooch
+
+    path = cache / f"{name}.txt"
+    try:
+        pooch.retrieve(download.address, f"sha256:{download.sha256}", path.name, cache)
+    except OSError as error:  # requests' connection errors are OSErrors
+        raise ConnectionError(
+            f"{name} could not be downloaded from {download.address}; without a "
+            'network use "python-docs", or put the file at '
+            f"{path}"
+        ) from error
+    except ValueError as error:
+        path.unlink(missing_ok=True)
+        raise ValueError(
+            f"{name} from {download.address} does not have SHA-256 "
+            f"{download.sha256}; the file was removed, try again later"
+        ) from error
+    return path
+
+
+def cache_folder() -> Path:
+    """data/cache of a checkout, else the user's own cache folder."""
+    data = Path(__file__).resolve().parents[1] / "data"
+    if (data / "README.md").is_file():
+        return data / "cache"
+    import pooch
+
+    return Path(pooch.os_cache("minihyena"))

@@ -1,0 +1,236 @@
+"""One training loop, an iterator of steps: notebooks, terminal and tests all use it.
+
+for record in train(model, corpus, TrainConfig(steps=1000)):
+    ...                     # stop by leaving the loop, pause by not asking for more
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+__all__ = ["Diverged", "Record", "Source", "TrainConfig", "evaluate", "train"]
+
+
+class Source(Protocol):
+    """What a model learns from; `corpora.Corpus` is one."""
+
+    def batch(
+        self,
+        split: str,
+        batch_size: int,
+        length: int,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]: ...
+
+    def windows(self, split: str, length: int) -> tuple[Tensor, Tensor]: ...
+
+
+class Diverged(FloatingPointError):
+    """Loss or gradient is not finite; the model is back at its last good state."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """AdamW, linear warm-up, cosine decay; ends after `steps` or `minutes`.
+
+    `minutes` counts training alone, evaluations and pauses not. With `patience`,
+    training also ends after that many evaluations without a better one, and the model
+    is put back to the best.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    length: int = 256
+    batch_size: int = 16
+    learning_rate: float = 4e-3
+    final_rate: float = 0.05  # the last learning rate, as a share of the highest
+    warmup: float = 0.05  # share of the run
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.98)
+    clip: float = 1.0  # of the gradient's norm
+    evaluate_every: int = 100
+    evaluate_windows: int | None = 64  # None: all of the validation text
+    patience: int | None = None
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.steps is None and self.minutes is None:
+            raise ValueError("say when to end: steps=..., minutes=... or both")
+        for name in ("steps", "minutes", "length", "batch_size", "evaluate_every"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0; got {value}")
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Share of the run that is done after `step` steps and `seconds`: 0 .. 1."""
+        by_step = step / self.steps if self.steps else 0.0
+        by_time = seconds / (60 * self.minutes) if self.minutes else 0.0
+        return min(1.0, max(by_step, by_time))
+
+    def schedule(self, progress: float) -> float:
+        """The learning rate at this point, as a share of the highest."""
+        if progress < self.warmup:
+            return progress / self.warmup
+        done = (progress - self.warmup) / max(1 - self.warmup, 1e-9)
+        cosine = 0.5 * (1 + math.cos(math.pi * done))
+        return self.final_rate + (1 - self.final_rate) * cosine
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one step did. Losses are in nats a token; FLOPs by formula, not measured."""
+
+    step: int  # from 1
+    loss: float  # of this batch, before the update
+    learning_rate: float
+    gradient_norm: float  # before clipping
+    tokens: int  # seen so far
+    flops: float  # spent so far: three forward passes a step
+    seconds: float  # training time so far, without evaluations and pauses
+    validation_loss: float | None = None  # after the update, where evaluated
+
+
+def train(
+    model: nn.Module,
+    source: Source,
+    config: TrainConfig,
+    *,
+    generator: torch.Generator | None = None,
+) -> Iterator[Record]:
+    """Train `model` (ids (B, L) -> logits (B, L, V)) in place, one record a step.
+
+    The last record always has a validation loss. `generator` draws the batches.
+    Raises ValueError before the first step if the source is shorter than one window,
+    Diverged when the loss is no longer finite, naming the step, with the parameters
+    of the last finite loss put back.
+    """
+    source.windows("train", config.length), source.windows("validation", config.length)
+    model.to(config.device)
+    optimizer = torch.optim.AdamW(
+        _groups(model, config), betas=config.betas, eps=1e-8, fused=True
+    )
+    rates = [group["lr"] for group in optimizer.param_groups]
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    good, best = _Snapshot(parameters), _Snapshot(parameters)
+    cost = getattr(model, "flops", lambda length: math.nan)(config.length)
+    lowest, waited, seconds, progress, step = math.inf, 0, 0.0, 0.0, 0
+    while progress < 1:
+        started = time.perf_counter()
+        step += 1
+        factor = config.schedule(config.progress(step, seconds))
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * factor
+        model.train()
+        inputs, targets = source.batch(
+            "train", config.batch_size, config.length, generator=generator
+        )
+        loss = token_loss(model, inputs.to(config.device), targets.to(config.device))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = float(nn.utils.clip_grad_norm_(parameters, config.clip))
+        if not math.isfinite(loss.item()):
+            good.put_back()
+        if not math.isfinite(loss.item() + norm):
+            raise Diverged(
+                f"step {step}: loss {loss.item():.3g}, gradient norm {norm:.3g}; the "
+                "model is back at its last good state; "
+                f"try a learning rate below {config.learning_rate:g}"
+            )
+        good.take()
+        optimizer.step()
+        seconds += time.perf_counter() - started
+        progress = config.progress(step, seconds)
+        validation = None
+        if step % config.evaluate_every == 0 or progress >= 1:
+            validation = evaluate(
+                model, source, config.length, windows=config.evaluate_windows
+            )
+            waited += 1
+            if validation < lowest:
+                lowest, waited = validation, 0
+                if config.patience is not None:
+                    best.take()
+            if config.patience is not None and waited >= config.patience:
+                progress = 1.0
+        tokens = step * config.batch_size * config.length
+        yield Record(
+            step,
+            loss.item(),
+            config.learning_rate * factor,
+            norm,
+            tokens,
+            3 * cost * step * config.batch_size,
+            seconds,
+            validation,
+        )
+    if config.patience is not None and lowest < math.inf:
+        best.put_back()
+
+
+def token_loss(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy, nats a token, of the model's logits (B, L, V)."""
+    return cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    source: Source,
+    length: int,
+    *,
+    split: str = "validation",
+    windows: int | None = None,
+    batch_size: int = 32,
+) -> float:
+    """Mean loss in nats a token over windows of `length` that do not overlap.
+
+    `windows` of them, evenly spread over the split; None takes all.
+    """
+    inputs, targets = source.windows(split, length)
+    if windows is not None and windows < len(inputs):
+        chosen = torch.linspace(0, len(inputs) - 1, windows).round().long()
+        inputs, targets = inputs[chosen], targets[chosen]
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    total = 0.0
+    for start in range(0, len(inputs), batch_size):
+        x, y = (
+            part[start : start + batch_size].to(device) for part in (inputs, targets)
+        )
+        total += token_loss(model, x, y).item() * len(x)
+    model.train(was_training)
+    return total / len(inputs)
+
+
+class _Snapshot:
+    """A copy of parameters, to be put back."""
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        self.parameters = list(parameters)
+        self.copies = [p.detach().clone() for p in parameters]
+
+    @torch.no_grad()
+    def take(self) -> None:
+        torch._foreach_copy_(self.copies, self.parameters)
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        torch._foreach_copy_(self.parameters, self.copies)
+
+
+def _groups(model: nn.Module, config: TrainConfig) -> list[dict[str, object]]:
+    if hasattr(model, "parameter_groups"):
+        groups = model.parameter_groups(  # type: ignore[operator]
+            config.learning_rate, config.weight_decay
+        )
+    else:
+        groups = [{"params": list(model.parameters()), "lr": config.learning_rate}]
+    return [group for group in groups if group["params"]]

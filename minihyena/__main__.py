@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command line; its defaults are those of LMConfig and TrainConfig."""
     top = argparse.ArgumentParser(prog="python -m minihyena", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
@@ -94,8 +95,8 @@ def run_train(options: argparse.Namespace) -> int:
     model = LanguageModel(config, generator)
     print(
         f"{config.mixer} with {model.parameter_count():,} parameters on {corpus.name}: "
-        f"{len(corpus.train):,} tokens to learn from, {len(corpus.validation):,} held "
-        f"out, vocabulary {config.vocab_size} (ln V = {math.log(config.vocab_size):.2f})"
+        f"{len(corpus.train):,} tokens to learn from, {len(corpus.validation):,} held\n"
+        f"out, {config.vocab_size} kinds (ln V = {math.log(config.vocab_size):.2f})"
     )
     bar = tqdm(total=100, unit="%", bar_format="{percentage:3.0f}%|{bar}|{postfix}")
     bar.write(f"{'step':>6} {'tokens':>11} {'seconds':>8} {'loss':>6} {'held out':>9}")
@@ -151,6 +152,7 @@ def run_sample(options: argparse.Namespace) -> int:
 
 
 def run_doctor(options: argparse.Namespace) -> int:
+    """Check the installation and say how to mend it."""
     from minihyena import doctor
 
     return doctor.run()

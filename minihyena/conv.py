@@ -112,7 +112,8 @@ class _FFTConv(torch.autograd.Function):
 
 
 def _irfft(spectrum: Tensor, n: int, keep: int) -> Tensor:
-    return torch.fft.irfft(spectrum, n)[..., :keep]
+    y: Tensor = torch.fft.irfft(spectrum, n)[..., :keep]
+    return y
 
 
 def _blocks(u: Tensor, n: int) -> Iterator[slice]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from minihyena import official
 from minihyena.conv import causal_conv, toeplitz
@@ -118,10 +119,8 @@ class HyenaOperator(nn.Module):
             )
         length = u.shape[1]
         check_length(length, self.max_length)
-        # the last of the short filter's weights meets the present
-        taps = self.short_filter.weight[:, 0].flip(-1)[:, :length]
-        p = causal_conv(self.in_proj(u).transpose(1, 2), taps, method="direct")
-        p = p + self.short_filter.bias[:, None]  # type: ignore[index]
+        p = self.in_proj(u).transpose(1, 2)
+        p = self.short_filter(pad(p, (self.config.short_taps - 1, 0)))  # causal
         *gates, v = p.chunk(self.config.order + 1, dim=1)
         filters = [] if self.filter is None else [*self.filter(length)]
         skips = [None] * len(filters) if self.skips is None else [*self.skips]

@@ -48,12 +48,12 @@ class TrainConfig:
     steps: int | None = None
     minutes: float | None = None
     length: int = 256
-    batch_size: int = 16
-    learning_rate: float = 4e-3
+    batch_size: int = 8
+    learning_rate: float = 8e-3
     final_rate: float = 0.05  # the last learning rate, as a share of the highest
-    warmup: float = 0.05  # share of the run
+    warmup: float = 0.02  # share of the run
     weight_decay: float = 0.1
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[float, float] = (0.9, 0.95)
     clip: float = 1.0  # of the gradient's norm
     evaluate_every: int = 100
     evaluate_windows: int | None = 64  # None: all of the validation text

@@ -1,0 +1,77 @@
+# Every target makes .venv, or refreshes it when pyproject.toml or constraints.txt
+# changed, and does nothing about it (in well under a second) when they did not.
+
+PYTHON     ?= python3
+LAB_FLAGS  ?=
+NB_WORKERS ?= 2
+
+VENV  := .venv
+READY := $(VENV)/.ready
+RUN   := $(VENV)/bin/python -m
+# Kernels and tools are looked up on PATH. It is set only where they run: the Python
+# that makes .venv must never be the one inside it.
+WITH  := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter"
+# Two notebooks at a time, one thread each, fill two cores without fighting over them.
+ALONE := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+SUPPORTED := 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
+
+# .ready says where .venv was made: one that was moved or copied still points there.
+MADE_IN := $(shell cat $(READY) 2>/dev/null)
+ifneq ($(MADE_IN),$(CURDIR))
+.PHONY: $(READY)
+endif
+
+.PHONY: help lab test check notebooks clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make lab        open JupyterLab on the first notebook'
+	@echo 'make test       unit tests, every notebook, and the browser where there is one'
+	@echo 'make check      ruff on code and notebooks, mypy --strict on the package'
+	@echo 'make notebooks  run, clean and write every notebook (names: NB="00 09")'
+	@echo 'make clean      remove all that was made here; downloaded texts stay'
+	@echo
+	@echo 'Another Python:   make lab PYTHON=python3.12'
+	@echo 'Options for Lab:  make lab LAB_FLAGS="--no-browser --port=8890"'
+
+$(READY): pyproject.toml constraints.txt
+	@if [ "$(MADE_IN)" = "$(CURDIR)" ] || [ -z "$(MADE_IN)" ] \
+	  && $(VENV)/bin/python -c $(SUPPORTED) 2>/dev/null; then exit 0; fi; \
+	$(PYTHON) -c $(SUPPORTED) 2>/dev/null || { \
+	  echo 'minihyena needs Python 3.11, 3.12 or 3.13; "$(PYTHON)" is' \
+	    "$$($(PYTHON) --version 2>&1 | head -n 1)." >&2; \
+	  echo 'Name one that is installed: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; \
+	  exit 1; }; \
+	$(PYTHON) -m venv --clear $(VENV) || { \
+	  rm -rf $(VENV); \
+	  echo '"$(PYTHON)" cannot make a virtual environment.' >&2; \
+	  echo 'On Debian or Ubuntu: sudo apt-get install python3-venv' >&2; \
+	  exit 1; }
+	@echo 'Installing into $(VENV); the first time this takes a few minutes.'
+	@$(RUN) pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt -e '.[lab,test]'
+	@echo '$(CURDIR)' > $@
+
+lab: $(READY)
+	$(WITH) $(RUN) jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
+	  $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS)
+
+test: $(READY)
+	$(WITH) $(RUN) pytest tests --ignore=tests/browser
+	$(WITH) $(ALONE) $(RUN) pytest notebooks --nbval --nbval-current-env \
+	  --nbval-cell-timeout=120 --nbval-sanitize-with tests/nbval.cfg \
+	  -n $(NB_WORKERS) --dist loadfile
+	$(WITH) $(RUN) pytest tests/browser
+
+check: $(READY)
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy --strict minihyena
+
+notebooks: $(READY)
+	$(WITH) $(ALONE) $(VENV)/bin/python notebooks/publish.py $(NB)
+
+clean:
+	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	find . -name .ipynb_checkpoints -prune -exec rm -rf {} +

@@ -1,0 +1,52 @@
+"""The widgets: each asks the learner's own object and draws what it says.
+
+    from minihyena.explore import FilterStudio
+    FilterStudio(model)
+
+A module is imported when its name is first used, so that the machine card can tell
+what is missing even where ipywidgets or plotly are.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minihyena.explore.base import Explorer
+    from minihyena.explore.filter_studio import FilterStudio
+    from minihyena.explore.filter_views import snapshot
+    from minihyena.explore.machine_card import MachineCard
+    from minihyena.explore.token_mixer import TokenMixer
+    from minihyena.explore.training_room import TrainingRoom
+
+__all__ = [
+    "Explorer",
+    "FilterStudio",
+    "MachineCard",
+    "TokenMixer",
+    "TrainingRoom",
+    "snapshot",
+]
+
+_HOMES = {
+    "Explorer": "base",
+    "FilterStudio": "filter_studio",
+    "MachineCard": "machine_card",
+    "TokenMixer": "token_mixer",
+    "TrainingRoom": "training_room",
+    "snapshot": "filter_views",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = import_module(f"{__name__}.{_HOMES[name]}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("ipywidgets", "plotly"):
+            raise
+        raise ImportError(
+            f"{name} needs {error.name}; mend it: pip install {error.name} "
+            "(MachineCard() and `python -m minihyena doctor` tell all that is missing)"
+        ) from error
+    return getattr(module, name)

@@ -1,0 +1,263 @@
+"""Explorer: what every widget is. Controls, one figure, one true sentence, numbers.
+
+The plotly figure is the one source of the drawing: live it is a FigureWidget, and the
+picture that is published is the same figure through kaleido. Everything a figure
+shows is also there as text: `describe()` below it and a table behind "Show numbers".
+"""
+
+import base64
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import escape
+from threading import RLock
+from typing import Any
+
+import ipywidgets as W
+import plotly.graph_objects as go
+import torch
+
+from minihyena.errors import choose
+from minihyena.explore.live import CONFIG, MEND, enliven
+from minihyena.explore.parts import button, chips, row, states, table
+from minihyena.explore.style import STYLE
+
+__all__ = ["Explorer"]
+
+State = dict[str, Any]
+PLOTLY = "application/vnd.plotly.v1+json"
+
+
+class Explorer(W.VBox):  # type: ignore[misc]
+    """A widget over something the learner built; subclasses fill in five methods.
+
+    `_compute` asks the learner's object, `_draw` copies the numbers into the figure,
+    `facts` hands them out, `describe` makes one sentence of the facts, and `_numbers`
+    gives the table. `controls` lists every value each control can take.
+    """
+
+    title = ""
+    notice = ""  # what to look for
+    surprising = True  # offers "Surprise me"
+
+    def __init__(
+        self, pickers: dict[str, Any], figure: go.Figure, *, surprise_seed: int = 0
+    ) -> None:
+        self.pickers = pickers
+        self._lock = RLock()
+        self._quiet = False
+        self._generator = torch.Generator().manual_seed(surprise_seed)
+        self.figure, shown = enliven(figure)
+        self.live = shown is not None
+        head = f'<div class="mh-title">{escape(self.title)}</div>'
+        head += f'<div class="mh-notice">{escape(self.notice)}</div>'
+        wide = W.Layout(width="100%")
+        self.status = W.HTML(layout=wide)
+        self.caption = W.HTML(layout=wide)
+        self.details = W.HTML(layout=wide)
+        self.numbers = W.HTML(layout=wide)
+        self.show_numbers = W.ToggleButton(
+            description="Show numbers", icon="table", layout=W.Layout(width="auto")
+        )
+        self.show_numbers.observe(lambda _: self._guard(self._refresh_text), "value")
+        self._picture = tuple(shown or [W.HTML(f"<p>{MEND}</p>")])
+        self._stage = W.VBox(self._picture, layout=wide)
+        super().__init__(
+            [
+                W.HTML(STYLE + head, layout=wide),
+                *self._controls(),
+                self.status,
+                self._stage,
+                self.caption,
+                self.details,
+                *self._below(),
+            ],
+            layout=wide,
+        )
+        self.add_class("minihyena")
+        for picker in pickers.values():
+            picker.observe(lambda _: self._guard(self._changed), "value")
+        self._first = self.state()
+        self.redraw()
+
+    # ---- what a subclass says
+
+    def facts(self) -> dict[str, Any]:
+        """Numbers read from the learner's object, nothing else."""
+        raise NotImplementedError
+
+    def describe(self) -> str:
+        """One factual sentence made from facts() alone."""
+        raise NotImplementedError
+
+    def _compute(self) -> None:
+        """Ask the learner's object; may fail, nothing has been drawn yet."""
+        raise NotImplementedError
+
+    def _draw(self) -> None:
+        """Copy the numbers into the figure; runs inside one batch_update."""
+        raise NotImplementedError
+
+    def _numbers(self) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Header and rows of everything that is drawn."""
+        raise NotImplementedError
+
+    def _details(self) -> dict[str, Any]:
+        """Named numbers for the eye only: they may differ between machines."""
+        return {}
+
+    def _trouble(self) -> str:
+        """What went wrong elsewhere, for the status line."""
+        return ""
+
+    def _controls(self) -> list[W.Widget]:
+        """Rows of controls above the figure."""
+        buttons = [self._button("Reset", "undo", "Back to the first state", self.reset)]
+        if self.surprising:
+            tip = "Set every control to a value drawn by lot"
+            buttons.append(self._button("Surprise me", "random", tip, self.surprise))
+        return [
+            row(self.pickers.values()),
+            row([*buttons, self.show_numbers], "mh-buttons"),
+        ]
+
+    def _below(self) -> list[W.Widget]:
+        """Widgets under the sentence."""
+        return []
+
+    # ---- controls
+
+    @property
+    def controls(self) -> dict[str, tuple[Any, ...]]:
+        """Name of each control -> every value it can be set to now."""
+        return {
+            name: tuple(value for _, value in picker._options_full)
+            for name, picker in self.pickers.items()
+            if not picker.disabled
+        }
+
+    def state(self) -> State:
+        """Name of each control -> its value now."""
+        return {name: picker.value for name, picker in self.pickers.items()}
+
+    def set(self, name: str, value: Any) -> None:
+        """Move one control, as a hand would; ValueError for what it cannot be."""
+        choose("control", name, self.controls)
+        if value not in self.controls[name]:
+            raise ValueError(f"{name} can be {self.controls[name]}, not {value!r}")
+        self.pickers[name].value = value
+
+    def reset(self) -> None:
+        """Put every control back to where it was first."""
+        self._apply(self._first)
+
+    def surprise(self) -> None:
+        """Set every control to a value drawn from the explorer's own generator."""
+        self._apply(
+            {
+                name: values[
+                    int(torch.randint(len(values), (), generator=self._generator))
+                ]
+                for name, values in self.controls.items()
+            }
+        )
+
+    def sweep(self, cap: int = 200) -> Iterator[tuple[State, dict[str, Any]]]:
+        """Visit every value of every control, about `cap` states; yield their facts."""
+        before = self.state()
+        try:
+            for state in states(self.controls, before, cap):
+                self._apply(state)
+                yield self.state(), self.facts()
+        finally:
+            self._apply(before)
+
+    def _apply(self, state: State) -> None:
+        with self._lock:
+            self._quiet = True
+            try:
+                for name, value in state.items():
+                    if value in self.controls.get(name, ()):  # another may narrow it
+                        self.pickers[name].value = value
+            finally:
+                self._quiet = False
+            self.redraw()
+
+    def _changed(self) -> None:
+        if not self._quiet:
+            self.redraw()
+
+    # ---- drawing
+
+    def redraw(self) -> None:
+        """Ask the learner's object again and draw what it says."""
+        with self._lock:
+            self._compute()
+            with self.figure.batch_update():
+                self._draw()
+            self._tell(self._trouble())
+            self._refresh_text()
+
+    def _refresh_text(self) -> None:
+        with self._lock:
+            self.caption.value = (
+                '<div class="mh-caption" role="status" aria-live="polite">'
+                f"{escape(self.describe())}</div>"
+            )
+            details = self._details()
+            self.details.value = chips(details) if details else ""
+            shown = self._picture
+            if self.show_numbers.value:
+                self.numbers.value = table(f"{self.title} in numbers", *self._numbers())
+                shown = (self.numbers,)
+            if self._stage.children != shown:
+                self._stage.children = shown
+
+    def _button(
+        self, label: str, icon: str, tooltip: str, action: Callable[[], object]
+    ) -> W.Button:
+        made = button(label, icon, tooltip)
+        made.on_click(lambda _: self._guard(action))
+        return made
+
+    def _guard(self, action: Callable[[], object]) -> None:
+        """Run a callback; an error is written where the learner looks, then raised."""
+        with self._showing_errors():
+            action()
+
+    @contextmanager
+    def _showing_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._tell(f"{type(error).__name__}: {error}")
+            raise
+
+    def _tell(self, trouble: str) -> None:
+        text = f'<div class="mh-error" role="alert">{escape(trouble)}</div>'
+        self.status.value = text if trouble else ""
+
+    # ---- outside a live notebook
+
+    def picture(self, width: int = 900) -> bytes:
+        """The figure as PNG bytes, for publishing (needs kaleido and a Chrome)."""
+        png: bytes = self.figure.to_image("png", width=width, scale=1)
+        return png
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Live view, sentence and, with MINIHYENA_STATIC=1, the picture: one output."""
+        data: dict[str, Any] = {"text/plain": self.describe()}
+        metadata: dict[str, Any] = {}
+        if self.live:
+            data |= {
+                mime: view
+                for mime, view in super()._repr_mimebundle_(**kwargs).items()
+                if mime != "text/plain"
+            }
+        else:
+            data[PLOTLY] = json.loads(self.figure.to_json()) | {"config": CONFIG}
+        if os.environ.get("MINIHYENA_STATIC") == "1":
+            data["image/png"] = base64.b64encode(self.picture()).decode()
+            metadata["image/png"] = {"alt": self.describe()}
+        return data, metadata

@@ -1,0 +1,49 @@
+"""A plotly figure that lives in the notebook, or stands still where it cannot."""
+
+from typing import Any
+
+import ipywidgets as W
+import plotly.graph_objects as go
+
+__all__ = ["CONFIG", "MEND", "enliven"]
+
+CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
+MEND = "This picture stands still: pip install anywidget makes it move."
+
+# Plotly looks for a new width only when the window is resized: tell it about cards too.
+FIT = """
+export default { render({ el }) {
+  const fit = () => {
+    const card = el.closest(".minihyena");
+    if (!card) return;
+    watch.observe(card);
+    for (const plot of card.querySelectorAll(".js-plotly-plot"))
+      if (plot.clientWidth && plot._fullLayout?.width !== plot.clientWidth)
+        return window.dispatchEvent(new Event("resize"));
+  };
+  const watch = new ResizeObserver(fit);
+  watch.observe(el);
+  return () => watch.disconnect();
+} };
+"""
+
+
+def enliven(figure: go.Figure) -> tuple[go.Figure, list[Any] | None]:
+    """The live figure and the widgets to show; None if anywidget is missing.
+
+    Without anywidget the figure stays a plain one, with a line that says so.
+    """
+    try:
+        widget = go.FigureWidget(figure)
+    except ImportError:
+        figure.add_annotation(
+            text=MEND, x=1, y=0, xref="paper", yref="container", yanchor="bottom",
+            xanchor="right", showarrow=False,
+        )  # fmt: skip
+        return figure, None
+    widget._config = CONFIG
+    import anywidget
+
+    fitter = type("Fit", (anywidget.AnyWidget,), {"_esm": FIT})()
+    fitter.layout = W.Layout(width="100%", height="0", margin="0")
+    return widget, [widget, fitter]

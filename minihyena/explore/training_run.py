@@ -1,0 +1,103 @@
+"""One training run and what became of it: losses, texts, filters. No widgets here."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from minihyena.corpora import Corpus
+from minihyena.explore.filter_views import Filter, filters_of, reach_of, taps
+from minihyena.explore.training_loop import Loop, Turns
+from minihyena.generation import sample_text
+from minihyena.training import Record, TrainConfig, train
+
+__all__ = ["Run", "Writing"]
+
+SMOOTHING = 20  # the smoothed loss is the mean over the last twentieth of the run
+PROMPT = 16  # tokens of held-out text that a sample goes on from
+
+
+class Writing:
+    """How the model is asked for text while it learns."""
+
+    def __init__(self, corpus: Corpus, every: int, length: int, context: int) -> None:
+        self.tokenizer = corpus.tokenizer
+        self.every = every
+        start = corpus.validation[: min(PROMPT, context - 1)]
+        self.prompt = corpus.tokenizer.decode(start)
+        self.length = min(length, context - len(start))
+
+    def __call__(self, model: nn.Module, generator: torch.Generator) -> str:
+        pieces = sample_text(
+            model, self.tokenizer, self.prompt, self.length, generator=generator
+        )
+        return "".join(pieces)
+
+
+class Run:
+    """A model, its loop, and everything the loop has told so far.
+
+    `on_record` and `on_change` are called as in `Loop`, after the books are kept.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        corpus: Corpus,
+        config: TrainConfig,
+        writing: Writing,
+        seed: int,
+        on_record: Callable[[], None],
+        on_change: Callable[[], None],
+        turns: Turns,
+    ) -> None:
+        self.model, self.config, self.writing = model, config, writing
+        self.turns, self.on_record = turns, on_record
+        self.records: list[Record] = []
+        self.smooth: list[float] = []  # as long as records, see SMOOTHING
+        self.texts: list[tuple[int, str]] = []  # step, what it wrote
+        self.filters: list[Filter] = []
+        if hasattr(model, "filters"):
+            self.filters = filters_of(model)
+        self.before = [self.taps(layer) for layer in range(len(self.filters))]
+        self._draws = torch.Generator().manual_seed(seed + 1)
+        batches = torch.Generator().manual_seed(seed)
+        records = train(model, corpus, config, generator=batches)
+        self.loop = Loop(records, config.steps, self._note, on_change, turns)
+
+    def taps(self, layer: int) -> Tensor:
+        """(orders, D, L): what the filter of this layer is now."""
+        f = self.filters[layer]
+        length = min(reach_of(f, self.config.length), self.config.length)
+        return taps(f, length).clone()
+
+    @property
+    def validations(self) -> list[tuple[int, float]]:
+        """(step, loss) wherever the held-out text was looked at."""
+        return [
+            (record.step, record.validation_loss)
+            for record in tuple(self.records)
+            if record.validation_loss is not None
+        ]
+
+    def change(self) -> float | None:
+        """How far the filters are from their start, relative to their size there."""
+        if not self.before:
+            return None
+        far = sum(
+            float((self.taps(layer) - then).square().sum())
+            for layer, then in enumerate(self.before)
+        )
+        size = sum(float(then.square().sum()) for then in self.before)
+        return math.sqrt(far / max(size, 1e-30))
+
+    def _note(self, record: Record) -> None:
+        window = max(1, record.step // SMOOTHING)
+        recent = [record, *self.records[len(self.records) - window + 1 :]]
+        self.smooth.append(sum(r.loss for r in recent) / window)
+        self.records.append(record)
+        if record.step % self.writing.every == 0 or record.step == self.config.steps:
+            with self.turns:
+                self.texts.append((record.step, self.writing(self.model, self._draws)))
+        self.on_record()

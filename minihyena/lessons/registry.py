@@ -1,0 +1,19 @@
+"""Every exercise of the course, by its id."""
+
+from minihyena.errors import choose
+from minihyena.lessons import notebook_00, notebook_09
+from minihyena.lessons.exercise import Exercise
+
+__all__ = ["exercise", "exercises"]
+
+exercises: dict[str, Exercise] = {
+    ex.id: ex for ex in (*notebook_00.EXERCISES, *notebook_09.EXERCISES)
+}
+
+
+def exercise(id: str) -> Exercise:
+    """The record of an exercise: `exercise("00.running_mean")`.
+
+    Raises ValueError for an unknown id, naming the known ones, nearest first.
+    """
+    return exercises[choose("exercise", id, exercises)]

@@ -1,0 +1,300 @@
+"""Every notebook is fit to be read, diffed and compared; and the check can tell."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import publish
+import pytest
+from hygiene import WIDGET_VIEW, faults, read
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = sorted(
+    path for path in FOLDER.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts
+)
+
+
+def test_the_notebooks_are_there() -> None:
+    numbers = {path.name[:2] for path in NOTEBOOKS}
+    assert {"00", "09"} <= numbers
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_keeps_all_rules(path: Path) -> None:
+    assert faults(path) == []
+
+
+# A notebook that keeps all rules, and for each rule one that breaks it.
+
+START = """# A title
+
+One promise.
+
+**Prerequisites:** lists. **Not a label.**
+
+**Objectives:** compute a mean.
+
+**Time:** read 1 min.
+
+## Predict
+"""
+REST = """## Build: an idea
+
+### A detail
+
+## Build: another idea
+## Check
+## Play
+## Break it
+## Connect to the paper
+## Exit ticket
+## Summary
+## Next
+"""
+SENTENCE = "The mean of 3 numbers is 2."
+
+
+def picture(text: str = SENTENCE, **more: str) -> NotebookNode:
+    data = {"text/plain": text, "image/png": "iVBORw0KGgo=", **more}
+    return new_output("execute_result", data, execution_count=1)
+
+
+@pytest.fixture
+def notebook() -> NotebookNode:
+    draw = "import torch\n\ntorch.rand(3, generator=g)"
+    cells = [
+        new_markdown_cell(START),
+        new_code_cell(draw, execution_count=1, outputs=[picture()]),
+        new_markdown_cell(REST),
+        new_code_cell("print(3)", execution_count=2),
+    ]
+    return new_notebook(cells=cells, metadata=nbformat.from_dict(publish.METADATA))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "there.md").write_text("there")
+    return tmp_path / "00_example.ipynb"
+
+
+def test_a_good_notebook_has_no_faults(notebook: NotebookNode, path: Path) -> None:
+    assert faults(path, notebook) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("x = open('/home/me/x.txt')", "names the path '/home'"),
+        ("x = open('C:\\\\data\\\\x.txt')", "names the path 'C:"),
+        ("!pip install torch", "has the command '!pip install torch'"),
+        ("%matplotlib inline", "has the command '%matplotlib inline'"),
+        ("import requests", "goes to the network"),
+        ("corpora.load('tinyshakespeare')", "goes to the network"),
+        ("torch.randn(3)", "torch.randn without a generator"),
+        ("np.random.rand(3)", "np.random.rand without a generator"),
+        ("torch.manual_seed(0)", "torch.manual_seed without a generator"),
+        ("\n".join(f"x{i} = {i}" for i in range(16)), "16 lines of code, limit 15"),
+        ("# NBVAL_IGNORE_OUTPUT\nprint(3)", "1 of 2 code cells are not compared"),
+        ("  \n", "is empty"),
+    ],
+)
+def test_a_faulty_code_cell_is_found(
+    notebook: NotebookNode, path: Path, source: str, complaint: str
+) -> None:
+    notebook.cells[3].source = source
+    (found,) = faults(path, notebook)
+    assert complaint in found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("# A title", "A title", "0 titles"),
+        ("# A title", "# A title\n\n# Another", "2 titles"),
+        ("## Predict", "### Predict", "skips a level: 3 under 1"),
+        ("## Predict", "## Guess", "begins with none of Predict, Build"),
+        ("## Build: an idea", "## Check\n## Build: an idea", "parts Predict, Check"),
+        ("## Exit ticket\n", "", "Connect to the paper, Summary, Next; expected"),
+        ("**Time:**", "Time:", "before Predict"),
+        ("compute a mean", "understand means", "objective says 'understand'"),
+        ("One promise", "[Gone](gone.md)", "link to gone.md, which is not there"),
+        ("One promise", "[here](there.md)", "says only 'here'"),
+        ("One promise", "![](there.md)", "no alternative text"),
+        ("One promise", "See `/tmp/x`", "names the path '/tmp'"),
+    ],
+)
+def test_faulty_prose_is_found(
+    notebook: NotebookNode, path: Path, old: str, new: str, complaint: str
+) -> None:
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace(old, new, 1)
+    assert any(complaint in found for found in faults(path, notebook))
+
+
+@pytest.mark.parametrize(
+    "innocent",
+    [
+        "[There](there.md#part)",
+        "[Far](https://example.org/home/x)",
+        "```text\n[gone](gone.md)\n# no title\n```",
+        "$f: \\mathbb{R} \\to \\mathbb{R}$ and 3/4",
+    ],
+)
+def test_innocent_prose_is_left_alone(
+    notebook: NotebookNode, path: Path, innocent: str
+) -> None:
+    notebook.cells[0].source = START.replace("One promise", innocent)
+    assert faults(path, notebook) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "complaint"),
+    [
+        (picture("Figure(data=[])"), "a picture described by 'Figure("),
+        (picture("a plot"), "a picture described by 'a plot'"),
+        (picture("<Figure with axes and more>."), "a picture described by '<"),
+        (picture(**{WIDGET_VIEW: "{}"}), "keeps a widget view"),
+        (picture(**{"image/svg+xml": "<a href='/root/x'/>"}), "the path '/root'"),
+        (
+            new_output("display_data", {"text/plain": "VBox(children=())"}),
+            "a widget described by 'VBox(",
+        ),
+        (new_output("error", ename="ValueError", evalue="x"), "ended in ValueError"),
+        (new_output("stream", name="stderr", text="a warning"), "wrote to stderr"),
+        (new_output("stream", text="saved in /tmp/x\n"), "names the path '/tmp'"),
+        (picture(**{"text/html": "x" * 300_000}), "at most 300,000"),
+    ],
+)
+def test_a_faulty_output_is_found(
+    notebook: NotebookNode, path: Path, output: NotebookNode, complaint: str
+) -> None:
+    notebook.cells[1].outputs = [output]
+    (found,) = faults(path, notebook)
+    assert complaint in found
+
+
+@pytest.mark.parametrize("counts", [(None, 2), (2, 1), (1, 3), (1, 1), (None, None)])
+def test_cells_that_did_not_run_in_order_are_found(
+    notebook: NotebookNode, path: Path, counts: tuple[int | None, int | None]
+) -> None:
+    notebook.cells[1].execution_count, notebook.cells[3].execution_count = counts
+    (found,) = faults(path, notebook)
+    assert "not 1 to 2 in order" in found
+
+
+def test_leftovers_of_the_machinery_are_found(
+    notebook: NotebookNode, path: Path
+) -> None:
+    notebook.metadata["widgets"] = {}
+    notebook.cells[1].metadata["execution"] = {"iopub.execute_input": "now"}
+    found = "\n".join(faults(path, notebook))
+    assert "widget state in the metadata" in found
+    assert "cell 1 keeps its execution times" in found
+    notebook.cells[1].id = notebook.cells[3].id
+    assert "two with the same" in faults(path, notebook)[0]
+
+
+def test_a_stub_may_be_long_and_a_mistake_may_be_shown_on_purpose(
+    notebook: NotebookNode, path: Path
+) -> None:
+    cell = notebook.cells[3]
+    cell.source = "torch.manual_seed(0)\n" + "x = 0\n" * 20
+    assert len(faults(path, notebook)) == 2
+    cell.metadata["tags"] = ["exercise", "deliberate"]
+    assert faults(path, notebook) == []
+
+
+WIDGET = """
+import os, sys
+import ipywidgets as W
+from IPython.display import display
+class Shown(W.VBox):
+    def _repr_mimebundle_(self, **options):
+        data = dict(super()._repr_mimebundle_(**options))
+        data["text/plain"] = "It stands at 0."
+        if os.environ.get("MINIHYENA_STATIC"):
+            data["image/png"] = "iVBORw0KGgo="
+        return data
+""".strip()
+OUTPUT = """
+out = W.Output()
+display(Shown([out]))
+with out:
+    print("inside")
+""".strip()
+
+
+@pytest.fixture
+def written(tmp_path: Path, notebook: NotebookNode) -> Path:
+    """A notebook as an editor leaves it: no ids, an Output widget, not executed."""
+    cells = [
+        notebook.cells[0],
+        new_code_cell("import sys\nprint(2 + 2)", execution_count=7),
+        notebook.cells[2],
+        new_code_cell(WIDGET),
+        new_code_cell(OUTPUT, metadata={"execution": {}}),
+    ]
+    notebook.cells = cells
+    plain = json.loads(nbformat.writes(notebook))
+    for cell in plain["cells"]:
+        del cell["id"]
+    path = tmp_path / "00_example.ipynb"
+    path.write_text(json.dumps(plain))
+    return path
+
+
+def test_publishing_twice_gives_the_same_bytes(
+    written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MINIHYENA_STATIC", raising=False)
+    folder = f"--folder={written.parent}"
+    assert publish.main(["00", folder]) == 0
+    once = written.read_bytes()
+    assert publish.main([folder]) == 0
+    assert written.read_bytes() == once
+    notebook = read(written)
+    assert notebook.cells[1].outputs[0].text == "4\n"
+    shown = notebook.cells[4].outputs[0].data
+    assert set(shown) == {"text/plain", "image/png"}
+    assert b"python3.1" not in once
+    assert b"application/vnd.jupyter" not in once
+
+
+def test_a_check_writes_nothing_and_finds_a_notebook_that_is_out_of_date(
+    written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = written.read_bytes()
+    folder = f"--folder={written.parent}"
+    assert publish.main(["--check", folder]) == 1
+    assert "not what running it gives" in capsys.readouterr().out
+    assert written.read_bytes() == before
+    publish.main([folder])
+    assert publish.main(["--check", folder]) == 0
+    assert "not what running it gives" not in capsys.readouterr().out
+
+
+def test_a_notebook_with_a_fault_or_an_error_is_not_written(
+    written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for source, complaint in (
+        ("!true", "has the command '!true'"),
+        ("1 / 0", "ZeroDivisionError"),
+    ):
+        plain = json.loads(written.read_text())
+        plain["cells"][1]["source"] = source
+        written.write_text(json.dumps(plain))
+        before = written.read_bytes()
+        assert publish.main([f"--folder={written.parent}"]) == 1
+        assert complaint in capsys.readouterr().out
+        assert written.read_bytes() == before
+
+
+def test_a_name_that_fits_no_notebook_is_an_error(
+    written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        publish.main(["77", f"--folder={written.parent}"])
+    assert "no notebook begins with '77'; there are 1" in capsys.readouterr().err

@@ -1,0 +1,13 @@
+"""Plausible wrong answers, each with a keyword that its message must contain.
+
+`BANK` maps an exercise id to (name, function, keyword). New mistakes seen in class are
+added here first.
+"""
+
+from collections.abc import Callable
+
+from . import nb00, nb09
+
+WrongAnswer = tuple[str, Callable[..., object], str]
+
+BANK: dict[str, list[WrongAnswer]] = {**nb00.BANK, **nb09.BANK}

@@ -4,6 +4,15 @@ Hyena (Poli et al. 2023, arXiv 2302.10866) replaces attention by implicitly
 parametrised long convolutions interleaved with data-controlled gating.
 """
 
+from importlib.util import find_spec
+
+if find_spec("torch") is None:
+    raise ModuleNotFoundError(
+        "minihyena needs PyTorch; in the project's folder `make lab` installs it, or "
+        'python -m pip install -c constraints.txt -e ".[lab]"',
+        name="torch",
+    )
+
 from minihyena import checkpoints, corpora, tasks
 from minihyena.conv import causal_conv, toeplitz
 from minihyena.filters import FilterConfig, ImplicitFilter

@@ -94,11 +94,14 @@ def run_train(options: argparse.Namespace) -> int:
     generator = torch.Generator().manual_seed(options.seed)
     model = LanguageModel(config, generator)
     print(
-        f"{config.mixer} with {model.parameter_count():,} parameters on {corpus.name}: "
-        f"{len(corpus.train):,} tokens to learn from, {len(corpus.validation):,} held\n"
-        f"out, {config.vocab_size} kinds (ln V = {math.log(config.vocab_size):.2f})"
+        f"{config.mixer}, {model.parameter_count():,} parameters; {corpus.name}, "
+        f"{len(corpus.train):,} tokens to learn from and {len(corpus.validation):,} "
+        f"held out, of {config.vocab_size} kinds; a blind guess loses ln V = "
+        f"{math.log(config.vocab_size):.2f} nats"
     )
-    bar = tqdm(total=100, unit="%", bar_format="{percentage:3.0f}%|{bar}|{postfix}")
+    bar = tqdm(
+        total=100, bar_format="{percentage:3.0f}%|{bar}|{postfix}", disable=None
+    )  # no bar where standard error is no terminal
     bar.write(f"{'step':>6} {'tokens':>11} {'seconds':>8} {'loss':>6} {'held out':>9}")
     curve, code = [], 0
     try:

@@ -63,17 +63,19 @@ def toeplitz(h: Tensor, length: int) -> Tensor:
     time = torch.arange(length, device=h.device)
     lag = time[:, None] - time
     inside = (lag >= 0) & (lag < h.shape[-1])
-    matrix: Tensor = h[..., lag.clamp(0, h.shape[-1] - 1)] * inside
+    matrix: Tensor = h[..., lag.clamp(0, h.shape[-1] - 1)].masked_fill(~inside, 0)
     return matrix
 
 
 def _toeplitz_conv(u: Tensor, h: Tensor) -> Tensor:
-    y: Tensor = (toeplitz(h, u.shape[-1]) @ u[..., None]).squeeze(-1)
-    return y
+    """T(h) u row by row; written without @, which autocast would run in half."""
+    return (toeplitz(h, u.shape[-1]) * u[..., None, :]).sum(-1)
 
 
 def _fft_conv(u: Tensor, h: Tensor) -> Tensor:
     """Multiply spectra; zero padding to n >= L + K - 1 keeps the tail off the start."""
+    if u.numel() == 0:  # an empty batch, which FFT libraries refuse
+        return direct(u, h)
     y: Tensor = _FFTConv.apply(u, h)  # type: ignore[no-untyped-call]
     return y
 

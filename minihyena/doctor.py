@@ -96,7 +96,8 @@ def packages() -> Iterator[Finding]:
     try:
         asked = metadata.requires("minihyena") or []
     except metadata.PackageNotFoundError:
-        yield Finding("minihyena", "not installed", install("-e .[lab]"))
+        mend = f'{python()} -m pip install -e ".[lab]"'
+        yield Finding("minihyena", "not installed", mend)
         return
     for requirement in map(Requirement, asked):
         marker = requirement.marker

@@ -174,15 +174,19 @@ class Explorer(W.VBox):  # type: ignore[misc]
             self._apply(before)
 
     def _apply(self, state: State) -> None:
+        """Set many controls, then draw once; again where one opens up another."""
         with self._lock:
-            self._quiet = True
-            try:
-                for name, value in state.items():
-                    if value in self.controls.get(name, ()):  # another may narrow it
-                        self.pickers[name].value = value
-            finally:
-                self._quiet = False
-            self.redraw()
+            for _ in range(2):
+                self._quiet = True
+                try:
+                    for name, value in state.items():
+                        if value in self.controls.get(name, ()):
+                            self.pickers[name].value = value
+                finally:
+                    self._quiet = False
+                self.redraw()
+                if self.state() == self.state() | state:
+                    break
 
     def _changed(self) -> None:
         if not self._quiet:

@@ -95,7 +95,7 @@ class FilterStudio(Explorer):
         """Exact for an untouched filter; after training only what is surely true."""
         f = self.facts()
         where = f"Layer {f['layer']}, order {f['order']}, channel {f['channel']}"
-        if self.before:
+        if "change" in f:
             return (
                 f"{where} over {f['length']} lags, before and after: "
                 f"it changed by more than 1 % of its size: {f['change'] > 0.01}."

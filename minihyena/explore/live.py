@@ -11,7 +11,14 @@ CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
 MEND = "This picture stands still: pip install anywidget makes it move."
 
 # Plotly looks for a new width only when the window is resized: tell it about cards too.
+# Lab takes arrows and letters for itself, also from a list or slider that has the focus:
+# they belong to the control, and Enter and what goes with Ctrl, Alt or Meta to Lab.
 FIT = """
+window.minihyenaKeys ??= addEventListener("keydown", event => {
+  if (event.target.matches?.(".minihyena select, .minihyena .noUi-handle"))
+    event.target.toggleAttribute("data-lm-suppress-shortcuts",
+      !(event.ctrlKey || event.altKey || event.metaKey || event.key === "Enter"));
+}, true) ?? true;
 export default { render({ el }) {
   const fit = () => {
     const card = el.closest(".minihyena");
@@ -37,8 +44,8 @@ def enliven(figure: go.Figure) -> tuple[go.Figure, list[Any] | None]:
         widget = go.FigureWidget(figure)
     except ImportError:
         figure.add_annotation(
-            text=MEND, x=1, y=0, xref="paper", yref="container", yanchor="bottom",
-            xanchor="right", showarrow=False,
+            text=MEND, x=1, y=1, xref="paper", yref="paper", xanchor="right",
+            yanchor="bottom", yshift=26, showarrow=False,
         )  # fmt: skip
         return figure, None
     widget._config = CONFIG

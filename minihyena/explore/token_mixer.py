@@ -11,7 +11,8 @@ from minihyena.explore.base import Explorer
 from minihyena.explore.look import AFTER, panels
 from minihyena.explore.parts import choice, slider, spans, to_numpy
 from minihyena.explore.style import BLUE, INK, LINE, ORANGE
-from minihyena.hyena import HyenaOperator
+from minihyena.filters import FilterConfig
+from minihyena.hyena import HyenaConfig, HyenaOperator
 from minihyena.model import drawing_from
 from minihyena.rivals import AttentionConfig, SoftmaxAttention
 
@@ -21,6 +22,8 @@ Mixer = Callable[[Tensor], Tensor]  # (B, L, D) -> (B, L, D)
 LENGTH, CONTENTS = 8, 4
 AMOUNTS = tuple(step / 2 for step in range(-4, 5))
 TOLERANCE = 1e-5  # of the largest output; float32 rounding stays far below
+
+ROUGH = FilterConfig(bands=8, init="torch")  # a smooth filter shows less in 8 steps
 
 
 def average(u: Tensor) -> Tensor:
@@ -36,11 +39,11 @@ def fading_echo(u: Tensor) -> Tensor:
     return causal_conv(u.transpose(1, 2), h).transpose(1, 2)
 
 
-def standard_mixers(width: int = 1, seed: int = 105) -> dict[str, Mixer]:
+def standard_mixers(width: int = 1, seed: int = 178) -> dict[str, Mixer]:
     """Four real mixers of 8 inputs: two that only add up, two that also listen."""
     generator = torch.Generator().manual_seed(seed)
     with drawing_from(generator):
-        gated = HyenaOperator(width, LENGTH)
+        gated = HyenaOperator(width, LENGTH, HyenaConfig(filter=ROUGH))
         attention = SoftmaxAttention(
             width, LENGTH, AttentionConfig(heads=1, rotary=False)
         )
@@ -76,7 +79,7 @@ class TokenMixer(Explorer):
         mixers: Mixer | Mapping[str, Mixer] | None = None,
         *,
         width: int = 1,
-        seed: int = 7,
+        seed: int = 1,
     ) -> None:
         if mixers is None:
             mixers = standard_mixers(width)

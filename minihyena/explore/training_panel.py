@@ -105,7 +105,7 @@ class TrainingPanel(Explorer):
         self._offer(run)
         where, channel = (self.pickers[n].value for n in ("filter", "channel"))
         self._views = None
-        if where is not None:
+        if where:
             layer, order = where
             now, then = run.taps(layer), run.before[layer]
             self._views = view(now[order, channel]), view(then[order, channel])
@@ -134,7 +134,7 @@ class TrainingPanel(Explorer):
         """The watch controls offer the filters that this model has."""
         width = min((h.shape[1] for h in run.before), default=0)
         offers = {
-            "filter": tuple(names_of(run.before).items()) or (("none", None),),
+            "filter": tuple(names_of(run.before).items()) or (("none", ()),),
             "channel": tuple(range(max(width, 1))),
         }
         for name, options in offers.items():
@@ -210,18 +210,14 @@ class TrainingPanel(Explorer):
 
 
 def _pickers(config: TrainConfig, mixers: tuple[str, ...]) -> dict[str, Any]:
-    limits: list[tuple[str, int | None]] = [
-        (f"{n:,}", n) for n in sorted({*STEPS, config.steps or STEPS[0]})
-    ]
-    if config.minutes is not None:
-        limits.append((f"as many as {config.minutes:g} minutes allow", None))
+    limits = [(f"{n:,}", n) for n in sorted({*STEPS, config.steps or STEPS[0]})]
+    if config.minutes is not None:  # 0: no limit; None would be no choice at all
+        limits.append((f"as many as {config.minutes:g} minutes allow", 0))
     rates = [(f"{r:g}", r) for r in sorted({*RATES, config.learning_rate})]
-    steps = choice("Steps", limits)
-    steps.value = config.steps
     return ({"mixer": choice("Mixer", mixers)} if mixers else {}) | {
         "learning_rate": slider("Learning rate", rates, config.learning_rate),
-        "steps": steps,
-        "filter": choice("Watch filter", (("none", None),)),
+        "steps": choice("Steps", limits, config.steps or 0),
+        "filter": choice("Watch filter", (("none", ()),)),
         "channel": slider("Channel", (0,)),
         "view": choice("View", ("in time", "in frequency")),
     }

@@ -27,8 +27,8 @@ _ROOMS: dict[str, "TrainingRoom"] = {}  # a cell that is run again stops its old
 class TrainingRoom(TrainingPanel):
     """Train a model live; any `model(ids (B, L)) -> logits (B, L, V)` fits.
 
-    `factory` makes a fresh, untrained model: `factory(mixer)` if it takes a name (then
-    the mixer can be chosen), else `factory()`. `model.filters()` is watched if present.
+    `factory` makes a fresh, untrained model: `factory(mixer)` if it asks for a name, so
+    that the mixer can be chosen, else `factory()`. `model.filters()`, if any, is seen.
     Batches are drawn from a generator seeded with `seed`, afresh in every run. The
     buttons train in a thread; `run()` and `train(steps)` in the cell that calls them.
     To use the model meanwhile: `room.sample(...)`, or `with room.turns: ...`. A second
@@ -54,7 +54,10 @@ class TrainingRoom(TrainingPanel):
         self._config = config
         self._writing = Writing(corpus, sample_every, sample_length, config.length)
         self._next_redraw = 0.0
-        named = bool(inspect.signature(factory).parameters)
+        named = any(
+            parameter.default is parameter.empty or parameter.name == "mixer"
+            for parameter in inspect.signature(factory).parameters.values()
+        )
         super().__init__(corpus, config, mixers if named else ())
         self._go.on_click(lambda _: self._guard(self._start_or_pause))
         self._halt.on_click(lambda _: self._guard(lambda: self._now.loop.stop(False)))
@@ -146,7 +149,9 @@ class TrainingRoom(TrainingPanel):
         old, state = self._run, self.state()
         mixer = state.get("mixer")
         config = replace(
-            self._config, learning_rate=state["learning_rate"], steps=state["steps"]
+            self._config,
+            learning_rate=state["learning_rate"],
+            steps=state["steps"] or None,
         )
         if old and old.loop.phase != Phase.READY:
             return old

@@ -21,6 +21,10 @@ class AttentionConfig:
     heads: int = 4
     rotary: bool = True
 
+    def __post_init__(self) -> None:
+        if self.heads < 1:
+            raise ValueError(f"heads must be at least 1; got {self.heads}")
+
 
 class SoftmaxAttention(nn.Module):
     """(B, L, D) -> (B, L, D): y = A v, A = softmax over s <= t of q_t.k_s / sqrt P.

@@ -1,0 +1,597 @@
+"""Mixers: three views that agree, nothing from the future, and the official weights."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from minihyena import (
+    MIXERS,
+    AttentionConfig,
+    FilterConfig,
+    HyenaConfig,
+    HyenaOperator,
+    SoftmaxAttention,
+    hyena_matrix,
+    hyena_recurrence,
+    official,
+    toeplitz,
+)
+from minihyena.model import drawing_from
+
+WIDTH, LONGEST = 8, 24
+CONVENTIONS = ["reference", "paper"]
+LIVELY = FilterConfig(bands=4, width=16, depth=1, sine_frequency=10.0)
+HYENAS = [HyenaConfig(n, c, filter=LIVELY) for c in CONVENTIONS for n in range(1, 5)]
+
+# Every mixer with its default options, and more of each kind.
+CASES: dict[str, tuple[str, Any]] = {
+    **{name: (name, kind.config()) for name, kind in MIXERS.items()},
+    **{f"hyena-{c.convention}-{c.order}": ("hyena", c) for c in HYENAS},
+    "hyena-short-1": ("hyena", HyenaConfig(short_taps=1)),
+    "hyena-short-5": ("hyena", HyenaConfig(3, short_taps=5)),
+    "hyena-rough": ("hyena", HyenaConfig(3, filter=FilterConfig(16, 8, 1, 14.0))),
+    "attention-1": ("attention", AttentionConfig(heads=1)),
+    "attention-no-positions": ("attention", AttentionConfig(heads=8, rotary=False)),
+}
+every_mixer = pytest.mark.parametrize("case", CASES)
+every_hyena = pytest.mark.parametrize(
+    "config", HYENAS, ids=[f"{c.convention}-{c.order}" for c in HYENAS]
+)
+
+
+def build(case: str, seed: int = 0) -> Any:
+    name, config = CASES[case]
+    with drawing_from(torch.Generator().manual_seed(seed)):
+        return MIXERS[name].module(WIDTH, LONGEST, config).double()
+
+
+def operator(config: HyenaConfig, width: int = WIDTH, seed: int = 0) -> HyenaOperator:
+    with drawing_from(torch.Generator().manual_seed(seed)):
+        return HyenaOperator(width, LONGEST, config).double()
+
+
+def draw(*shape: int, seed: int = 0) -> Tensor:
+    g = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=g, dtype=torch.float64)
+
+
+def assert_equal(a: Tensor, b: Tensor, tolerance: float = 1e-10) -> None:
+    torch.testing.assert_close(a, b, atol=tolerance, rtol=tolerance)
+
+
+# Every mixer: one idea, several views.
+
+
+@every_mixer
+@pytest.mark.parametrize("length", [1, 2, 7, 13, LONGEST])
+def test_the_matrix_view_is_the_parallel_view(case: str, length: int) -> None:
+    mixer, u = build(case), draw(2, length, WIDTH)
+    y = mixer(u)
+    assert y.shape == u.shape
+    assert_equal(mixer.output(mixer.matrix(u) @ mixer.values(u)), y)
+
+
+@every_mixer
+def test_the_matrix_is_exactly_zero_above_the_diagonal(case: str) -> None:
+    matrix = build(case).matrix(draw(2, LONGEST, WIDTH))
+    assert matrix.shape[-2:] == (LONGEST, LONGEST)
+    assert torch.equal(matrix.triu(1), torch.zeros_like(matrix))
+    assert matrix.diagonal(dim1=-2, dim2=-1).any()
+
+
+@every_mixer
+def test_future_tokens_cannot_change_the_past(case: str) -> None:
+    mixer, u = build(case), draw(2, LONGEST, WIDTH)
+    changed = u.clone()
+    changed[:, 9:] = draw(2, LONGEST - 9, WIDTH, seed=1)
+    before, after = mixer(u), mixer(changed)
+    assert_equal(before[:, :9], after[:, :9])
+    assert (before[:, 9:] - after[:, 9:]).abs().amax((0, 2)).min() > 1e-6
+
+
+@every_mixer
+def test_gradients_flow_from_an_output_back_in_time_only(case: str) -> None:
+    mixer, u = build(case), draw(2, LONGEST, WIDTH).requires_grad_()
+    (gradient,) = torch.autograd.grad((mixer(u)[:, 11] * draw(2, WIDTH)).sum(), u)
+    reach = gradient.abs().amax((0, 2))
+    assert reach[12:].max() < 1e-12
+    assert reach[11] > 1e-4
+
+
+@every_mixer
+def test_a_mixer_with_a_long_reach_sees_the_first_token(case: str) -> None:
+    mixer, u = build(case), draw(1, LONGEST, WIDTH).requires_grad_()
+    (gradient,) = torch.autograd.grad((mixer(u)[:, -1] * draw(WIDTH)).sum(), u)
+    local = case.endswith("reference-1")  # plain gating: the short filter alone
+    assert bool(gradient[0, 0].abs().max() > 0) is not local
+
+
+@every_mixer
+def test_the_output_of_a_prefix_is_the_prefix_of_the_output(case: str) -> None:
+    mixer, u = build(case), draw(2, LONGEST, WIDTH)
+    y = mixer(u)
+    for k in range(1, LONGEST + 1):
+        assert_equal(mixer(u[:, :k]), y[:, :k])
+
+
+@every_mixer
+def test_the_rows_of_a_batch_do_not_know_each_other(case: str) -> None:
+    mixer, u = build(case), draw(3, LONGEST, WIDTH)
+    alone = torch.cat([mixer(row[None]) for row in u])
+    assert_equal(mixer(u), alone)
+
+
+@every_mixer
+def test_outputs_and_gradients_are_finite_and_reach_every_parameter(case: str) -> None:
+    mixer, u = build(case).float(), draw(2, LONGEST, WIDTH).float().requires_grad_()
+    y = mixer(u)
+    (y * draw(*y.shape, seed=1)).sum().backward()
+    gradients = {name: p.grad for name, p in mixer.named_parameters()} | {"u": u.grad}
+    assert all(g is not None and g.isfinite().all() for g in [*gradients.values(), y])
+    assert all(g.any() for g in gradients.values())
+
+
+@every_mixer
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_mixer_works_in_every_precision(case: str, dtype: torch.dtype) -> None:
+    mixer, u = build(case), draw(2, LONGEST, WIDTH)
+    exact = mixer(u)
+    y = mixer.to(dtype)(u.to(dtype))
+    assert y.dtype == dtype
+    tolerance = {torch.float32: 1e-5, torch.float16: 0.01, torch.bfloat16: 0.1}[dtype]
+    assert (y.double() - exact).abs().max() < tolerance * exact.abs().max()
+
+
+@every_mixer
+def test_a_mixer_works_under_autocast(case: str) -> None:
+    mixer, u = build(case).float(), draw(2, LONGEST, WIDTH).float().requires_grad_()
+    exact = mixer(u)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = mixer(u)
+        views = mixer.output(mixer.matrix(u) @ mixer.values(u))
+    y.float().sum().backward()
+    assert u.grad is not None
+    assert u.grad.isfinite().all()
+    for result in (y, views):
+        assert (result.float() - exact).abs().max() < 0.1 * exact.abs().max()
+
+
+@every_mixer
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((1, LONGEST + 1, WIDTH), f"length {LONGEST + 1} .* max_length = {LONGEST};"),
+        ((1, 0, WIDTH), f"length 0 .* max_length = {LONGEST};"),
+        ((1, 4, WIDTH + 1), rf"D = {WIDTH}; got \(1, 4, {WIDTH + 1}\)"),
+        ((4, WIDTH), rf"\(B, L, D\) .* got \(4, {WIDTH}\)"),
+    ],
+)
+def test_a_mixer_refuses_a_wrong_shape(
+    case: str, shape: tuple[int, ...], words: str
+) -> None:
+    mixer = build(case)
+    for view in (mixer, mixer.matrix, mixer.values):
+        with pytest.raises(ValueError, match=words):
+            view(draw(*shape))
+
+
+@every_mixer
+def test_flops_are_those_torch_counts_and_the_transforms(case: str) -> None:
+    mixer, u = build(case), draw(1, LONGEST, WIDTH)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        mixer(u)
+    expected = float(counter.get_total_flops())
+    if isinstance(mixer, HyenaOperator):
+        config, n = mixer.config, 2 * LONGEST
+        log2 = torch.tensor(float(n)).log2().item()
+        expected += config.order * WIDTH * LONGEST  # gates
+        # Three transforms, 2.5 n log2 n each; a complex product is 6 operations.
+        a_filter = 3 * 2.5 * n * log2 + 6 * LONGEST
+        expected += config.long_filters * WIDTH * a_filter
+    assert mixer.flops(LONGEST) == pytest.approx(expected)
+
+
+# Hyena: the recurrence, the matrix and the two conventions.
+
+
+def by_definition(op: HyenaOperator, u: Tensor) -> Tensor:
+    """Def. 3.1 and REFERENCE 2.4 term by term, one number of the sequence at a time."""
+    _, length, width = u.shape
+    order, taps = op.config.order, op.config.short_taps
+    p = u @ op.in_proj.weight.T + op.in_proj.bias
+    q = torch.zeros_like(p)
+    for t in range(length):
+        q[:, t] = op.short_filter.bias
+        for j in range(taps):  # tap j meets p at t - (taps - 1 - j)
+            if (s := t - (taps - 1 - j)) >= 0:
+                q[:, t] += op.short_filter.weight[:, 0, j] * p[:, s]
+    chunks = [q[..., i * width : (i + 1) * width] for i in range(order + 1)]
+    z = chunks[order]
+    filters = [] if op.filter is None else list(op.filter(length))
+    if op.config.convention == "reference":
+        impulse = torch.zeros(width, length, dtype=u.dtype)
+        impulse[:, 0] = 1
+        skips = [] if op.skips is None else list(op.skips)
+        filters = [impulse] + [
+            h + beta[:, None] * impulse for h, beta in zip(filters, skips, strict=True)
+        ]
+    for n in range(1, order + 1):
+        convolved = torch.zeros_like(z)
+        for t in range(length):
+            for s in range(t + 1):
+                convolved[:, t] += filters[n - 1][:, t - s] * z[:, s]
+        z = chunks[order - n] * convolved
+    return z @ op.out_proj.weight.T + op.out_proj.bias
+
+
+@torch.no_grad()
+@every_hyena
+@pytest.mark.parametrize("length", [1, 11])
+def test_the_operator_is_its_definition(config: HyenaConfig, length: int) -> None:
+    op, u = operator(config), draw(2, length, WIDTH)
+    assert_equal(op(u), by_definition(op, u))
+
+
+class Given(nn.Module):
+    """filter(length) of values that are given: (orders, D, L)."""
+
+    def __init__(self, values: Tensor) -> None:
+        super().__init__()
+        self.values = nn.Buffer(values)
+
+    def forward(self, length: int) -> Tensor:
+        return self.values[..., :length]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_the_reference_is_the_paper_with_the_first_filter_an_impulse(
+    order: int,
+) -> None:
+    reference = operator(HyenaConfig(order))
+    paper = operator(HyenaConfig(order, "paper"))
+    impulse = torch.zeros(1, WIDTH, LONGEST, dtype=torch.float64)
+    impulse[..., 0] = 1
+    filters = [impulse]
+    if reference.filter is not None:
+        filters.append(reference.filter(LONGEST) + reference.skips[..., None] * impulse)
+    paper.filter = Given(torch.cat(filters).detach())
+    for name in ("in_proj", "short_filter", "out_proj"):
+        state = getattr(reference, name).state_dict()
+        getattr(paper, name).load_state_dict(state)
+    u = draw(2, LONGEST, WIDTH)
+    assert_equal(paper(u), reference(u))
+    assert_equal(paper.matrix(u), reference.matrix(u))
+
+
+def test_the_literal_definition_is_a_product_of_diagonal_and_toeplitz_matrices() -> (
+    None
+):
+    x1, x2, x3, v = draw(4, 2, 3, 10)
+    h1, h2, h3 = draw(3, 3, 10, seed=1)
+    stages = [(x1, h1, None), (x2, h2, None), (x3, h3, None)]
+    product = torch.eye(10, dtype=torch.float64)
+    for gate, h, _ in stages:
+        product = torch.diag_embed(gate) @ toeplitz(h, 10) @ product
+    assert_equal(hyena_matrix(stages), product)
+    expected = (product @ v[..., None]).squeeze(-1)
+    assert_equal(hyena_recurrence(v, stages), expected)
+
+
+@given(order=st.integers(1, 4), length=st.integers(1, 20), seed=st.integers(0, 9))
+def test_columns_of_the_matrix_are_the_answers_to_unit_vectors(
+    order: int, length: int, seed: int
+) -> None:
+    op = operator(HyenaConfig(order), width=3, seed=seed)
+    with torch.no_grad():
+        _, stages = op.streams(draw(2, length, 3, seed=seed))
+        units = torch.eye(length, dtype=torch.float64)
+        columns = [hyena_recurrence(e.expand(2, 3, -1), stages) for e in units]
+        assert_equal(torch.stack(columns, dim=-1), hyena_matrix(stages))
+
+
+@every_hyena
+def test_it_is_linear_in_the_values_while_the_gates_are_frozen(
+    config: HyenaConfig,
+) -> None:
+    op = operator(config)
+    v, stages = op.streams(draw(2, LONGEST, WIDTH))
+    w = draw(*v.shape, seed=1)
+    mixed = hyena_recurrence(v - 3 * w, stages)
+    assert_equal(mixed, hyena_recurrence(v, stages) - 3 * hyena_recurrence(w, stages))
+
+
+@every_hyena
+def test_it_is_not_linear_in_its_input(config: HyenaConfig) -> None:
+    op = operator(config)
+    a, b = draw(2, 2, LONGEST, WIDTH)
+    zero = torch.zeros_like(a)
+    bend = op(a + b) - op(a) - op(b) + op(zero)
+    assert bend.abs().max() > 0.1 * (op(a) - op(zero)).abs().max()
+
+
+def test_the_matrix_depends_on_the_input() -> None:
+    op = operator(HyenaConfig())
+    a, b = (op.matrix(draw(1, LONGEST, WIDTH, seed=seed)) for seed in (0, 1))
+    assert (a - b).abs().max() > 1e-3
+
+
+def test_reference_order_1_is_plain_gating_without_a_filter() -> None:
+    op, u = operator(HyenaConfig(1)), draw(2, LONGEST, WIDTH)
+    assert op.filter is None
+    assert op.skips is None
+    v, [(gate, h, skip)] = op.streams(u)
+    assert h is None
+    assert skip is None
+    assert_equal(op(u), op.out_proj((gate * v).transpose(1, 2)))
+
+
+def test_gates_are_applied_from_the_last_chunk_to_the_first() -> None:
+    op, u = operator(HyenaConfig(3)), draw(2, LONGEST, WIDTH)
+    with torch.no_grad():
+        op.short_filter.weight[:] = torch.tensor([0.0, 0.0, 1.0])
+        op.short_filter.bias.zero_()
+    chunks = op.in_proj(u).transpose(1, 2).chunk(4, dim=1)
+    v, stages = op.streams(u)
+    assert_equal(v, chunks[3])
+    for (gate, _, _), chunk in zip(stages, chunks[2::-1], strict=True):
+        assert_equal(gate, chunk)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_the_number_of_parameters_is_that_of_the_formula(order: int) -> None:
+    op = operator(HyenaConfig(order))
+    filters = 0 if op.filter is None else sum(p.numel() for p in op.filter.parameters())
+    d, n = WIDTH, order
+    expected = (n + 1) * d * (d + 1) + 4 * (n + 1) * d + d * (d + 1) + d * (n - 1)
+    assert sum(p.numel() for p in op.parameters()) == expected + filters
+
+
+def test_the_papers_operator_has_2_432_064_parameters() -> None:
+    with torch.device("meta"):
+        op = HyenaOperator(768, 2048, HyenaConfig(filter=FilterConfig(bands=16)))
+    assert sum(p.numel() for p in op.parameters()) == 2_432_064
+
+
+def test_any_filter_module_may_take_its_place() -> None:
+    op, u = operator(HyenaConfig()), draw(2, LONGEST, WIDTH)
+    op.filter = Given(draw(1, WIDTH, LONGEST))
+    assert_equal(op.output(op.matrix(u) @ op.values(u)), op(u))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: HyenaConfig(order=0), "order .* at least 1; got 0 and 3"),
+        (lambda: HyenaConfig(short_taps=0), "at least 1; got 2 and 0"),
+        (lambda: HyenaConfig(convention="papers"), "'papers'; known, nearest .* paper"),
+        (lambda: AttentionConfig(heads=0), "heads must be at least 1; got 0"),
+        (lambda: SoftmaxAttention(10, 8, AttentionConfig(heads=4)), "width 10 .* 4"),
+        (lambda: SoftmaxAttention(12, 8, AttentionConfig(heads=4)), "even head width"),
+    ],
+)
+def test_an_impossible_mixer_is_refused(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_a_misspelt_option_is_refused() -> None:
+    with pytest.raises(TypeError, match="ordr"):
+        HyenaConfig(ordr=3)  # type: ignore[call-arg]
+
+
+def test_rows_of_attention_are_distributions() -> None:
+    matrix = build("attention").matrix(draw(2, LONGEST, WIDTH))
+    assert (matrix >= 0).all()
+    assert_equal(matrix.sum(-1), torch.ones(matrix.shape[:-1], dtype=torch.float64))
+
+
+def test_rotary_attention_knows_order_and_bare_attention_does_not() -> None:
+    u = draw(1, LONGEST, WIDTH)
+    shuffled = torch.cat([u[:, :-1].flip(1), u[:, -1:]], dim=1)
+    for case, knows in (("attention", True), ("attention-no-positions", False)):
+        mixer = build(case)
+        change = (mixer(u)[:, -1] - mixer(shuffled)[:, -1]).abs().max()
+        assert bool(change > 1e-6) is knows
+
+
+def test_rotary_scores_depend_on_the_distance_alone() -> None:
+    mixer = build("attention")
+    q, k = draw(2, 1, 4, 1, 2).expand(-1, -1, -1, LONGEST, -1)
+    scores = mixer.turn(q) @ mixer.turn(k).transpose(-1, -2)
+    for distance in range(LONGEST):
+        diagonal = scores.diagonal(-distance, -2, -1)
+        assert_equal(diagonal, diagonal[..., :1].expand_as(diagonal), 1e-5)
+
+
+# The official weights.
+
+GOLDEN = ["operator_order2", "operator_order3_short_input"]
+Golden = tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]
+
+
+@pytest.fixture(params=GOLDEN)
+def golden(request: pytest.FixtureRequest, shared: Callable[[str], Path]) -> Golden:
+    """Config, official state, and the other tensors, as recorded."""
+    path = shared(f"reference/{request.param}.safetensors")
+    with safe_open(path, framework="pt") as file:
+        config = json.loads(file.metadata()["config"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    state = {k[6:]: v for k, v in tensors.items() if k.startswith("state.")}
+    return config, state, tensors
+
+
+def test_outputs_and_filters_equal_the_recorded_ones(golden: Golden) -> None:
+    config, state, recorded = golden
+    op = HyenaOperator.from_official(state, config)
+    u = recorded["input"]
+    torch.testing.assert_close(op(u), recorded["output"], atol=1e-5, rtol=0)
+    dense = op.output(op.matrix(u) @ op.values(u))
+    torch.testing.assert_close(dense, recorded["output"], atol=1e-5, rtol=0)
+    filters = op.filter(u.shape[1]).flatten(0, 1).T
+    torch.testing.assert_close(filters, recorded["filters"], atol=1e-5, rtol=0)
+
+
+def test_every_gradient_equals_the_recorded_one(golden: Golden) -> None:
+    config, state, recorded = golden
+    op = HyenaOperator.from_official(state, config)
+    u = recorded["input"].requires_grad_()
+    op(u).backward(recorded["output_grad"])
+    keys = official.operator_keys(op.config.filter.depth)
+    ours = {f"grad.{keys[name]}": p.grad for name, p in op.named_parameters()}
+    assert {*ours} == {key for key in recorded if key.startswith("grad.")}
+    assert "grad.filter_fn.implicit_filter.1.freq" in ours  # one for its three uses
+    for key, gradient in (ours | {"input_grad": u.grad}).items():
+        expected = recorded[key]
+        assert gradient is not None
+        error = (gradient.reshape(expected.shape) - expected).abs().max()
+        assert error <= 1e-4 * expected.abs().max(), key
+
+
+def made_up(order: int = 2, width: int = 4) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """A config and state in the official layout, of our own making."""
+    config = {"d_model": width, "l_max": 12, "order": order, "filter_order": 6}
+    config |= {"emb_dim": 5, "w": 3}
+    f, rows = 6, width * (order - 1)
+    shapes: dict[str, tuple[int, ...]] = {
+        "in_proj.weight": ((order + 1) * width, width),
+        "in_proj.bias": ((order + 1) * width,),
+        "short_filter.weight": ((order + 1) * width, 1, 3),
+        "short_filter.bias": ((order + 1) * width,),
+        "out_proj.weight": (width, width),
+        "out_proj.bias": (width,),
+        "filter_fn.bias": (rows,),
+        "filter_fn.pos_emb.z": (1, 12, 5),
+        "filter_fn.pos_emb.t": (1, 12, 1),
+        "filter_fn.modulation.deltas": (1, 1, rows),
+        "filter_fn.implicit_filter.0.weight": (f, 5),
+        "filter_fn.implicit_filter.0.bias": (f,),
+        "filter_fn.implicit_filter.2.weight": (f, f),
+        "filter_fn.implicit_filter.2.bias": (f,),
+        "filter_fn.implicit_filter.4.weight": (f, f),
+        "filter_fn.implicit_filter.4.bias": (f,),
+        "filter_fn.implicit_filter.6.weight": (rows, f),
+    }
+    state = {key: draw(*shape, seed=i) for i, (key, shape) in enumerate(shapes.items())}
+    frequency = draw(1, f, seed=99)
+    for i in (1, 3, 5):
+        state[f"filter_fn.implicit_filter.{i}.freq"] = frequency
+    return config, state
+
+
+def test_official_tensors_land_where_the_layout_says() -> None:
+    config, state = made_up(order=3)
+    op = HyenaOperator.from_official(state, config)
+    for ours, key in official.operator_keys(2).items():
+        torch.testing.assert_close(
+            op.state_dict()[ours].flatten(), state[key].flatten().float()
+        )
+    # Row o * D + channel belongs to filter o: REFERENCE 3.1.
+    assert op.skips[1, 2] == state["filter_fn.bias"][1 * 4 + 2].float()
+    assert (
+        op.filter.decays[1, 2] == state["filter_fn.modulation.deltas"][0, 0, 6].float()
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("lr_pos_emb", 0.0, {"train_positions": False}),
+        ("lr_pos_emb", 1e-3, {"position_learning_rate": 1e-3}),
+        ("modulation_lr", 1e-4, {"train_decay": True, "decay_learning_rate": 1e-4}),
+        ("modulate", False, {"window": False}),
+        ("shift", 0.05, {"shift": 0.05}),
+        ("w", 14, {"sine_frequency": 14}),
+    ],
+)
+def test_official_options_are_honoured(
+    option: str, value: object, expected: Mapping[str, object]
+) -> None:
+    config, state = made_up()
+    chosen = HyenaOperator.from_official(state, config | {option: value}).config.filter
+    assert replace(chosen, **expected) == chosen
+    plain = HyenaOperator.from_official(state, config).config.filter
+    assert plain.train_positions
+    assert plain.decays == "flat"
+
+
+def test_official_options_without_effect_are_accepted() -> None:
+    config, state = made_up()
+    idle = {"lr": 1.0, "wd": 1.0, "dropout": 0.5, "normalized": True, "bias": False}
+    a = HyenaOperator.from_official(state, config)
+    b = HyenaOperator.from_official(state, config | idle)
+    u = draw(1, 12, 4).float()
+    assert torch.equal(a(u), b(u))
+
+
+FREQUENCY = "filter_fn.implicit_filter.3.freq"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"in_proj.bias": None}, "missing in_proj.bias"),
+        ({"extra.weight": torch.zeros(1)}, "unexpected extra.weight"),
+        (
+            {"out_proj.weight": torch.zeros(4, 5)},
+            r"out_proj.weight has shape \(4, 5\), not \(4, 4\)",
+        ),
+        (
+            {"filter_fn.pos_emb.z": torch.zeros(1, 13, 5)},
+            r"pos_emb.z has shape \(1, 13, 5\), not \(1, 12, 5\)",
+        ),
+        ({FREQUENCY: torch.zeros(1, 6)}, f"{FREQUENCY} differs .* one tensor"),
+        (
+            {"in_proj.bias": None, "wrong": torch.zeros(1)},
+            "missing in_proj.bias; unexpected wrong",
+        ),
+    ],
+)
+def test_an_official_state_that_does_not_fit_is_refused_by_name(
+    change: dict[str, Tensor | None], words: str
+) -> None:
+    config, state = made_up()
+    changed = {k: v for k, v in (state | change).items() if v is not None}
+    with pytest.raises(ValueError, match=words):
+        HyenaOperator.from_official(changed, config)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"local_order": 7}, "not options of the official operator: local_order"),
+        ({"filter_args": {"emb_dim": 5}}, "filter_args"),
+        ({"d_model": None}, "lacks d_model"),
+        ({"l_max": None, "d_model": None}, "lacks d_model and l_max"),
+        ({"emb_dim": 4}, "odd and at least 3; got 4"),
+        ({"emb_dim": 1}, "odd and at least 3; got 1"),
+        ({"order": 3}, "has shape"),
+    ],
+)
+def test_an_official_config_that_does_not_fit_is_refused(
+    change: dict[str, object], words: str
+) -> None:
+    config, state = made_up()
+    changed = {k: v for k, v in (config | change).items() if v is not None}
+    with pytest.raises(ValueError, match=words):
+        HyenaOperator.from_official(state, changed)
+
+
+def test_the_shared_frequency_stays_one_parameter_after_save_and_load() -> None:
+    config, state = made_up()
+    op = HyenaOperator.from_official(state, config)
+    again = HyenaOperator(4, 12, op.config)
+    again.load_state_dict(op.state_dict())
+    assert sum("freq" in name for name, _ in again.named_parameters()) == 1
+    u = draw(1, 12, 4).float()
+    assert torch.equal(again(u), op(u))

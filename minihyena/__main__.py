@@ -32,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     model, recipe = LMConfig(vocab_size=1), TrainConfig(steps=1)
-    learn = commands.add_parser("train", help="train a language model on a text")
+    learn = commands.add_parser(
+        "train", help="train a language model on a text", allow_abbrev=False
+    )
     learn.set_defaults(command=run_train)
     add = learn.add_argument
     add("--corpus", default="python-docs", help=f"{', '.join(corpora.CORPORA)} or file")
@@ -50,7 +52,9 @@ def parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0)
     add("--out", type=Path, default=LATEST, help=f"checkpoint (default {LATEST})")
 
-    write = commands.add_parser("sample", help="let a trained model write")
+    write = commands.add_parser(
+        "sample", help="let a trained model write", allow_abbrev=False
+    )
     write.set_defaults(command=run_sample)
     add = write.add_argument
     add("--checkpoint", type=Path, default=LATEST, help=f"default {LATEST}")
@@ -84,6 +88,9 @@ def run_train(options: argparse.Namespace) -> int:
         device=options.device,
     )
     corpus = corpora.load(options.corpus, tokenizer=options.tokenizer)
+    if options.out.is_dir():
+        raise ValueError(f"--out {options.out} is a folder; name a file in it")
+    options.out.parent.mkdir(parents=True, exist_ok=True)  # fails now, not at the end
     config = LMConfig(
         vocab_size=corpus.tokenizer.vocab_size,
         max_length=options.length,
@@ -124,7 +131,8 @@ def run_train(options: argparse.Namespace) -> int:
     bar.close()
     notes = {"corpus": corpus.name, "seed": options.seed, "validation": curve}
     checkpoints.save(options.out, model, corpus.tokenizer, notes)
-    print(f"written to {options.out}; python -m minihyena sample lets it write")
+    chosen = "" if options.out == LATEST else f" --checkpoint {options.out}"
+    print(f"written to {options.out}; python -m minihyena sample{chosen} lets it write")
     return code
 
 

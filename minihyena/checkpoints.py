@@ -7,6 +7,7 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -17,6 +18,7 @@ from minihyena.model import MIXERS, LanguageModel, LMConfig
 __all__ = ["Checkpoint", "from_fields", "load", "save"]
 
 Config = TypeVar("Config")
+DAMAGE = (SafetensorError, AttributeError, TypeError, RuntimeError, ValueError)
 
 
 class Checkpoint(NamedTuple):
@@ -33,7 +35,13 @@ def save(
     tokenizer: Tokenizer,
     notes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the file whole or not at all; `notes` may hold whatever JSON can."""
+    """Write the file whole or not at all; `notes` may hold whatever JSON can.
+
+    Raises TypeError for a tokenizer that is neither CharacterTokenizer nor
+    ByteTokenizer: `load` could not make another.
+    """
+    if not isinstance(tokenizer, CharacterTokenizer | ByteTokenizer):
+        raise TypeError(f"cannot save a {type(tokenizer).__name__} with a checkpoint")
     alphabet = getattr(tokenizer, "alphabet", None)
     about = {"config": asdict(model.config), "alphabet": alphabet, "notes": notes or {}}
     weights = {
@@ -63,20 +71,25 @@ def load(path: Path | str) -> Checkpoint:
         )
     try:
         with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["minihyena"])
+            about = json.loads((file.metadata() or {}).get("minihyena", "null"))
+            if about is None:
+                raise ValueError("it was not written by minihyena")
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         values = dict(about["config"])
         kind = MIXERS[choose("mixer", values["mixer"], MIXERS)]
         values["mixer_config"] = from_fields(kind.config, values["mixer_config"])
-        model = LanguageModel(from_fields(LMConfig, values))
+        config = from_fields(LMConfig, values)
+        model = LanguageModel(config, torch.Generator())  # all of it is replaced below
         if model.config.tied:
             weights["head.weight"] = weights["embedding.weight"]
         model.load_state_dict(weights)
-    except (SafetensorError, KeyError, TypeError, RuntimeError, ValueError) as error:
+        notes, alphabet = about["notes"], about["alphabet"]
+    except KeyError as error:
+        raise ValueError(f"{path} is not a sound checkpoint: no {error}") from error
+    except DAMAGE as error:
         raise ValueError(f"{path} is not a sound checkpoint: {error}") from error
-    alphabet = about["alphabet"]
     tokenizer = ByteTokenizer() if alphabet is None else CharacterTokenizer(alphabet)
-    return Checkpoint(model.eval(), tokenizer, about["notes"])
+    return Checkpoint(model.eval(), tokenizer, notes)
 
 
 def from_fields(kind: type[Config], values: Mapping[str, Any]) -> Config:

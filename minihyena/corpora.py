@@ -141,6 +141,8 @@ class Corpus:
 
     def _at_least_one_window(self, split: str, length: int) -> Tensor:
         ids = self.split(split)
+        if length < 1:
+            raise ValueError(f"the length of a window must be at least 1; got {length}")
         if len(ids) < length + 1:
             raise ValueError(
                 f"the {split} split of {self.name!r} has {len(ids)} ids, one window "
@@ -205,8 +207,11 @@ def fetch(name: str, download: Download, cache: Path) -> Path:
     import pooch
 
     path = cache / f"{name}.txt"
+    cache.mkdir(parents=True, exist_ok=True)
     try:
         pooch.retrieve(download.address, f"sha256:{download.sha256}", path.name, cache)
+    except PermissionError:  # the folder's fault, not the network's
+        raise
     except OSError as error:  # requests' connection errors are OSErrors
         raise ConnectionError(
             f"{name} could not be downloaded from {download.address}; without a "

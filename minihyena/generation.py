@@ -103,11 +103,13 @@ def sample_text(
         for token in stream:
             new.append(int(token))
             text = tokenizer.decode(new)
-            if text.endswith("\N{REPLACEMENT CHARACTER}") and len(new) < length:
+            if text.endswith("\N{REPLACEMENT CHARACTER}"):
                 yield ""  # perhaps the first bytes of a character
                 continue
             yield text[len(written) :]
             written = text
+        if rest := tokenizer.decode(new)[len(written) :]:
+            yield rest
 
     return pieces()
 
@@ -126,10 +128,12 @@ def draw(
     """
     if temperature == 0:
         return logits.argmax(-1)
-    logits = logits / temperature
+    # The largest becomes 0, so that no low temperature leads beyond the numbers.
+    logits = (logits - logits.amax(-1, keepdim=True)) / temperature
     if top_k is not None and top_k < logits.shape[-1]:
-        least = logits.topk(top_k).values[:, -1:]
-        logits = logits.masked_fill(logits < least, float("-inf"))
+        best = logits.topk(top_k)
+        nothing = torch.full_like(logits, float("-inf"))
+        logits = nothing.scatter(-1, best.indices, best.values)
     if top_p is not None:
         ordered, order = logits.softmax(-1).sort(descending=True)
         before = ordered.cumsum(-1) - ordered  # what the likelier ones already reach

@@ -56,7 +56,7 @@ class LMConfig:
             object.__setattr__(self, "mixer_config", kind.config())
         if not isinstance(self.mixer_config, kind.config):
             raise TypeError(
-                f"mixer {self.mixer!r} wants a {kind.config.__name__}; "
+                f"mixer {self.mixer!r} is configured by {kind.config.__name__}; "
                 f"got {type(self.mixer_config).__name__}"
             )
         for name in ("vocab_size", "max_length", "width", "depth"):
@@ -64,6 +64,11 @@ class LMConfig:
                 raise ValueError(
                     f"{name} must be at least 1; got {getattr(self, name)}"
                 )
+        if not (self.mlp_ratio > 0 and 0 <= self.dropout < 1):
+            raise ValueError(
+                "mlp_ratio must be above 0 and dropout in 0 .. 1; "
+                f"got {self.mlp_ratio} and {self.dropout}"
+            )
 
 
 class Block(nn.Module):
@@ -191,7 +196,7 @@ def drawing_from(generator: torch.Generator | None) -> Iterator[None]:
     if generator is None:
         yield
         return
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # of the CPU, where modules are made
         seed = torch.randint(2**62, (), generator=generator, device=generator.device)
-        torch.manual_seed(int(seed))
+        torch.default_generator.manual_seed(int(seed))
         yield

@@ -1,6 +1,7 @@
 """Recall and reasoning tasks, each with an exact generator and an exact solver."""
 
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 import torch
@@ -49,6 +50,19 @@ class AssociativeRecall:
         """Accuracy of a blind guess among the values."""
         return 1 / (self.vocab_size - 2 - len(self.keys))
 
+    @property
+    def possible(self) -> int:
+        """How many different rows (prompt, query, answer) there are."""
+        pairs, values = self.length // 2, self.vocab_size - 2 - len(self.keys)
+
+        def prompts(d: int) -> int:  # orders of the pairs in which d keys all occur
+            return sum((-1) ** j * comb(d, j) * (d - j) ** pairs for j in range(d))
+
+        keys = len(self.keys)
+        return sum(
+            comb(keys, d) * prompts(d) * values**d * d for d in range(1, keys + 1)
+        )
+
     def example(self, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
         """inputs, labels: (length + 2,) each, labels one step ahead; the last is the
         answer. Training scores all labels, a test the last alone.
@@ -80,8 +94,14 @@ class AssociativeRecall:
         """Rows (size, length + 3) of ids, the answer last, no two of them the same.
 
         The released data set is `distinct` for training, then for the test, from one
-        generator (so a test row may also be a training row).
+        generator (so a test row may also be a training row). Raises ValueError for
+        more rows than there are.
         """
+        if size > self.possible:
+            raise ValueError(
+                f"there are only {self.possible} different rows, not {size}; "
+                "take a larger vocab_size or length"
+            )
         rows = self._rows(size, generator)
         while len(rows := torch.unique(rows, sorted=False, dim=0)) < size:
             rows = torch.cat([rows, self._rows(size - len(rows), generator)])

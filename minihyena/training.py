@@ -63,7 +63,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.steps is None and self.minutes is None:
             raise ValueError("say when to end: steps=..., minutes=... or both")
-        for name in ("steps", "minutes", "length", "batch_size", "evaluate_every"):
+        sizes = ("steps", "minutes", "length", "batch_size", "learning_rate", "clip")
+        for name in (*sizes, "evaluate_every", "evaluate_windows", "patience"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0; got {value}")
@@ -107,11 +108,12 @@ def train(
     """Train `model` (ids (B, L) -> logits (B, L, V)) in place, one record a step.
 
     The last record always has a validation loss. `generator` draws the batches.
-    Raises ValueError before the first step if the source is shorter than one window,
-    Diverged when the loss is no longer finite, naming the step, with the parameters
-    of the last finite loss put back.
+    Raises ValueError before the first step if the source is shorter than one window or
+    the device is not here, Diverged when a loss is no longer finite, naming the step,
+    with the parameters of the last finite loss put back.
     """
     source.windows("train", config.length), source.windows("validation", config.length)
+    _check_device(config.device)
     model.to(config.device)
     optimizer = torch.optim.AdamW(
         _groups(model, config), betas=config.betas, eps=1e-8, fused=True
@@ -138,11 +140,8 @@ def train(
         if not math.isfinite(loss.item()):
             good.put_back()
         if not math.isfinite(loss.item() + norm):
-            raise Diverged(
-                f"step {step}: loss {loss.item():.3g}, gradient norm {norm:.3g}; the "
-                "model is back at its last good state; "
-                f"try a learning rate below {config.learning_rate:g}"
-            )
+            found = f"loss {loss.item():.3g}, gradient norm {norm:.3g}"
+            raise Diverged(_advice(step, found, config))
         good.take()
         optimizer.step()
         seconds += time.perf_counter() - started
@@ -152,6 +151,10 @@ def train(
             validation = evaluate(
                 model, source, config.length, windows=config.evaluate_windows
             )
+            if not math.isfinite(validation):  # this step's update spoilt the model
+                good.put_back()
+                found = f"validation loss {validation:.3g}"
+                raise Diverged(_advice(step, found, config))
             waited += 1
             if validation < lowest:
                 lowest, waited = validation, 0
@@ -198,15 +201,14 @@ def evaluate(
         chosen = torch.linspace(0, len(inputs) - 1, windows).round().long()
         inputs, targets = inputs[chosen], targets[chosen]
     device = next(model.parameters()).device
-    was_training = model.training
+    was_training, total = model.training, 0.0
     model.eval()
-    total = 0.0
-    for start in range(0, len(inputs), batch_size):
-        x, y = (
-            part[start : start + batch_size].to(device) for part in (inputs, targets)
-        )
-        total += token_loss(model, x, y).item() * len(x)
-    model.train(was_training)
+    try:
+        for i in range(0, len(inputs), batch_size):
+            x, y = (part[i : i + batch_size].to(device) for part in (inputs, targets))
+            total += token_loss(model, x, y).item() * len(x)
+    finally:  # also when interrupted
+        model.train(was_training)
     return total / len(inputs)
 
 
@@ -224,6 +226,23 @@ class _Snapshot:
     @torch.no_grad()
     def put_back(self) -> None:
         torch._foreach_copy_(self.parameters, self.copies)
+
+
+def _advice(step: int, found: str, config: TrainConfig) -> str:
+    return (
+        f"step {step}: {found}; the model is back at its last good state; "
+        f"try a learning rate below {config.learning_rate:g}"
+    )
+
+
+def _check_device(name: str) -> None:
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f'device {name!r} cannot be used here: {reason}; "cpu" always can'
+        ) from error
 
 
 def _groups(model: nn.Module, config: TrainConfig) -> list[dict[str, object]]:

@@ -344,8 +344,8 @@ def test_the_solution_wants_one_real_attempt_or_force(capsys):
 def test_later_cells_get_a_correct_function_or_the_librarys(capsys):
     ex = lessons.exercise("00.running_mean")
     assert ex.or_library(mean_by_matrix) is mean_by_matrix
-    assert ex.or_library(lambda u: u) is ex.answer
-    assert ex.or_library(compiled(ex.stub, ex.name)) is ex.answer
+    assert ex.or_library(lambda u: u).answer is ex.answer
+    assert ex.or_library(compiled(ex.stub, ex.name)).answer is ex.answer
     assert capsys.readouterr().out.splitlines() == [
         "running_mean: your function is used from here on.",
         "running_mean: the library's version is used (yours: incorrect).",
@@ -485,3 +485,17 @@ def test_one_batch_is_learned_by_heart_in_the_check():
 
     lessons.exercise("09.train_step").verify(step)
     assert last[-1] < 0.1
+
+
+def test_the_librarys_version_checked_again_is_no_attempt(capsys):
+    ex = lessons.exercise("00.running_mean")
+    mine = ex.or_library(compiled(ex.stub, ex.name))
+    u = torch.arange(4.0)
+    assert torch.equal(mine(u), ex.answer(u))
+    ex.check(mine)
+    assert "Not attempted: this is the library's version" in capsys.readouterr().out
+    ex.check(lambda u: u)
+    ex.check(ex.or_library(lambda u: u))
+    assert ex.progress.outcome == "incorrect"
+    with pytest.raises(lessons.NotAttempted):
+        ex.verify(mine)

@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 import torch
 
 from minihyena.errors import choose
-from minihyena.explore.live import CONFIG, MEND, enliven
+from minihyena.explore.live import CONFIG, MEND, caption_still, enliven
 from minihyena.explore.parts import button, chips, row, states, table
 from minihyena.explore.style import STYLE
 
@@ -200,6 +200,7 @@ class Explorer(W.VBox):  # type: ignore[misc]
             self._compute()
             with self.figure.batch_update():
                 self._draw()
+            caption_still(self.figure, self.describe())
             self._tell(self._trouble())
             self._refresh_text()
 

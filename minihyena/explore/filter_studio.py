@@ -160,7 +160,7 @@ def _figure(compare: bool) -> Any:
         line={"color": INK, "width": 2, "dash": "dot"}, row=1, col=1,
     )  # fmt: skip
     figure.add_scatter(
-        mode="markers", name="largest gain",
+        mode="markers", name="largest gain", cliponaxis=False,
         marker={"symbol": "circle-open", "size": 13, "color": INK, "line_width": 2},
         row=1, col=2,
     )  # fmt: skip

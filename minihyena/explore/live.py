@@ -1,17 +1,19 @@
 """A plotly figure that lives in the notebook, or stands still where it cannot."""
 
+import textwrap
 from typing import Any
 
 import ipywidgets as W
 import plotly.graph_objects as go
 
-__all__ = ["CONFIG", "MEND", "enliven"]
+__all__ = ["CONFIG", "MEND", "caption_still", "enliven"]
 
 CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
 MEND = "This picture stands still: pip install anywidget makes it move."
+STILL = "stands still"  # the annotation that says so
 
-# Plotly looks for a new width only when the window is resized: tell it about cards too.
-# Lab takes arrows and letters for itself, also from a list or slider that has the focus:
+# Plotly asks for its width only when the window is resized: tell it about cards too.
+# Lab takes arrows and letters for itself, even from a list or slider with the focus:
 # they belong to the control, and Enter and what goes with Ctrl, Alt or Meta to Lab.
 FIT = """
 window.minihyenaKeys ??= addEventListener("keydown", event => {
@@ -44,9 +46,11 @@ def enliven(figure: go.Figure) -> tuple[go.Figure, list[Any] | None]:
         widget = go.FigureWidget(figure)
     except ImportError:
         figure.add_annotation(
-            text=MEND, x=1, y=1, xref="paper", yref="paper", xanchor="right",
-            yanchor="bottom", yshift=26, showarrow=False,
+            name=STILL, text=MEND, x=0, y=0, xref="paper", yref="paper",
+            xanchor="left", yanchor="top", yshift=-60, align="left", showarrow=False,
         )  # fmt: skip
+        figure.layout.height += 70
+        figure.layout.margin.b = 84 + 70
         return figure, None
     widget._config = CONFIG
     import anywidget
@@ -54,3 +58,9 @@ def enliven(figure: go.Figure) -> tuple[go.Figure, list[Any] | None]:
     fitter = type("Fit", (anywidget.AnyWidget,), {"_esm": FIT})()
     fitter.layout = W.Layout(width="100%", height="0", margin="0")
     return widget, [widget, fitter]
+
+
+def caption_still(figure: go.Figure, sentence: str) -> None:
+    """Write the sentence into a figure that stands still; a live one has it below."""
+    lines = [*textwrap.wrap(sentence, 110), MEND]
+    figure.update_annotations(selector={"name": STILL}, text="<br>".join(lines))

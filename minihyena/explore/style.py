@@ -87,7 +87,8 @@ STYLE = f"""<style>
 .minihyena caption {{ text-align: left; color: {MUTED}; padding-bottom: 4px; }}
 .minihyena .mh-findings {{
   list-style: none; margin: 10px 0 2px; padding: 0; font-size: 14px; display: grid;
-  grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 4px 24px;
+  grid-template-columns: repeat(auto-fill, minmax(min(300px, 100%), 1fr));
+  gap: 4px 24px;
 }}
 .minihyena .mh-findings li {{
   margin: 0; padding: 4px 0; border-bottom: 1px solid {GRID}; overflow-wrap: anywhere;

@@ -137,7 +137,7 @@ class TokenMixer(Explorer):
         if not f["moved"]:
             return f"{start} moved no output."
         early = [i for i in f["moved"] if i < f["position"]]
-        past = f", {spans(early)} of them before the change" if early else ""
+        past = f" ({spans(early)} before the change)" if early else ""
         how = "depends on" if f["listens"] else "is the same whatever is in"
         noun = "outputs" if len(f["moved"]) > 1 else "output"
         return (

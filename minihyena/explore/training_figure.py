@@ -14,6 +14,7 @@ from minihyena.explore.training_run import Run
 
 __all__ = ["draw_filter", "draw_losses", "room_figure", "thin"]
 
+NOTHING = "nothing to watch"  # the annotation that says so
 POINTS = 2000  # drawn at most; longer runs are thinned
 
 
@@ -49,7 +50,7 @@ def room_figure(blind: float, unit: str) -> go.Figure:
         }, **left, secondary_y=False,
     )  # fmt: skip
     figure.add_annotation(
-        text="no long filters to watch", showarrow=False, visible=False,
+        name=NOTHING, text="no long filters to watch", showarrow=False, visible=False,
         font={"size": 15, "color": MUTED}, xref="x2 domain", yref="y3 domain",
         x=0.5, y=0.5,
     )  # fmt: skip
@@ -100,7 +101,7 @@ def draw_filter(
     figure.layout.yaxis3.title.text = (
         "weight h<sub>lag</sub>" if in_time else "gain |H|"
     )
-    figure.layout.annotations[-1].visible = views is None
+    figure.update_annotations(selector={"name": NOTHING}, visible=views is None)
 
 
 def thin(count: int, most: int = POINTS) -> Sequence[int]:

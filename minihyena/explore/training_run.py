@@ -14,7 +14,7 @@ from minihyena.training import Record, TrainConfig, train
 
 __all__ = ["Run", "Writing"]
 
-SMOOTHING = 20  # the smoothed loss is the mean over the last twentieth of the run
+LEAST, PART = 5, 20  # smoothed: the mean of the last twentieth, of 5 steps at least
 PROMPT = 16  # tokens of held-out text that a sample goes on from
 
 
@@ -55,7 +55,7 @@ class Run:
         self.model, self.config, self.writing = model, config, writing
         self.turns, self.on_record = turns, on_record
         self.records: list[Record] = []
-        self.smooth: list[float] = []  # as long as records, see SMOOTHING
+        self.smooth: list[float] = []  # as long as records, see PART
         self.texts: list[tuple[int, str]] = []  # step, what it wrote
         self.filters: list[Filter] = []
         if hasattr(model, "filters"):
@@ -93,7 +93,7 @@ class Run:
         return math.sqrt(far / max(size, 1e-30))
 
     def _note(self, record: Record) -> None:
-        window = max(1, record.step // SMOOTHING)
+        window = min(record.step, max(LEAST, record.step // PART))
         recent = [record, *self.records[len(self.records) - window + 1 :]]
         self.smooth.append(sum(r.loss for r in recent) / window)
         self.records.append(record)

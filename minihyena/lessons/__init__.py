@@ -4,7 +4,7 @@
     ex.check(running_mean)  # ✓ Correct, ✗ Incorrect or ○ Not attempted
     ex.hint()
     ex.solution()  # after one attempt
-    running_mean = ex.or_library(running_mean)
+    average = ex.or_library(running_mean)  # for the cells below
 
 Needs torch and numpy only. To add an exercise, write in `notebook_XX.py` the answer,
 a brute-force oracle, a check and the record, and in `tests/wrong_answers/nbXX.py` at

@@ -1,10 +1,14 @@
 """What is asked of the page itself, in its own language."""
 
-__all__ = ["CELLS", "CLIPPED", "DRAWN", "FAINT", "INSERT", "LISTEN", "READY", "RUN"]
+__all__ = [
+    "AT_THE_END", "CELLS", "CLIPPED", "CONTRASTS", "CURVE", "DRAWN", "INSERT",
+    "INTERRUPT", "LISTEN", "MOVABLE", "READY", "RUN",
+]  # fmt: skip
 
 # The toolbar says "idle" even before there is a kernel: ask the connection instead.
 READY = """() => {
-  const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+  const shown = window.jupyterapp?.shell.currentWidget?.sessionContext;
+  const kernel = shown?.session?.kernel;
   return kernel?.connectionStatus === "connected" && kernel.status === "idle";
 }"""
 
@@ -13,8 +17,10 @@ LISTEN = """() => {
   const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
   window.heard = [];
   kernel.iopubMessage.connect((_, { header, content }) => {
-    if (header.msg_type === "error")
+    if (header.msg_type === "error") {
       window.heard.push(content.ename + ": " + content.evalue);
+      console.debug(content.traceback.join("\\n").replace(/\\x1b\\[[0-9;]*m/g, ""));
+    }
     if (header.msg_type === "stream" && content.name === "stderr")
       window.heard.push("stderr: " + content.text);
   });
@@ -26,6 +32,8 @@ RUN = """async index => {
   notebook.deselectAll();
   await jupyterapp.commands.execute("notebook:run-cell");
 }"""
+
+INTERRUPT = "() => jupyterapp.commands.execute('notebook:interrupt-kernel')"
 
 INSERT = """source => {
   const { model } = jupyterapp.shell.currentWidget.content;
@@ -40,8 +48,18 @@ CELLS = """() => Array.from(jupyterapp.shell.currentWidget.content.model.cells)
     count: executionCount, outputs: outputs?.toJSON() ?? [],
   }))"""
 
+# Dropdowns are <select>, sliders are handles that say where they are.
+MOVABLE = """e => e.matches("select") ? !e.disabled && e.length > 1
+  : !e.closest("[disabled]") && e.ariaValueMin !== e.ariaValueMax"""
+
+AT_THE_END = """e => e.matches("select") ? e.selectedIndex === e.length - 1
+  : e.ariaValueNow === e.ariaValueMax"""
+
 DRAWN = """card => Array.from(card.querySelectorAll(".main-svg"), s => s.innerHTML)
   .join()"""
+
+CURVE = """(card, name) => Array.from(card.querySelector(".js-plotly-plot")
+  ._fullData.find(trace => trace.name === name).y)"""
 
 # What sticks out of a widget, is cut off in it, or makes the notebook scroll sideways.
 CLIPPED = """() => {
@@ -68,8 +86,8 @@ CLIPPED = """() => {
   return found;
 }"""
 
-# Text of widgets with less than `least` contrast to what lies behind it (WCAG 2).
-FAINT = """least => {
+# All text in widgets: its contrast (WCAG 2) to what lies behind it, and which it is.
+CONTRASTS = """() => {
   const brush = document.createElement("canvas").getContext("2d",
     { willReadFrequently: true });
   const rgba = colour => {
@@ -100,11 +118,9 @@ FAINT = """least => {
     const style = getComputedStyle(e), ground = behind(e);
     const ink = over(rgba(e.ownerSVGElement ? style.fill : style.color), ground);
     const [dark, light] = [luminance(ink), luminance(ground)].sort((a, b) => a - b);
-    const contrast = (light + 0.05) / (dark + 0.05);
-    if (contrast < least)
-      found.push(`${contrast.toFixed(1)} "${text.slice(0, 40)}"`
-        + ` rgb(${ink.slice(0, 3).map(Math.round)})`
-        + ` on rgb(${ground.slice(0, 3).map(Math.round)})`);
+    found.push([(light + 0.05) / (dark + 0.05), `"${text.slice(0, 40)}"`
+      + ` rgb(${ink.slice(0, 3).map(Math.round)})`
+      + ` on rgb(${ground.slice(0, 3).map(Math.round)})`]);
   }
   return found;
 }"""

@@ -7,43 +7,73 @@ import json
 import os
 import re
 import secrets
-import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 from playwright.sync_api import (
     Browser,
-    BrowserContext,
     ConsoleMessage,
+    Locator,
     Page,
     Playwright,
     Route,
+    expect,
+)
+from playwright.sync_api import TimeoutError as TookTooLong
+
+from .in_page import (
+    AT_THE_END,
+    CELLS,
+    CURVE,
+    DRAWN,
+    INSERT,
+    INTERRUPT,
+    LISTEN,
+    MOVABLE,
+    READY,
+    RUN,
 )
 
-from in_page import CELLS, INSERT, LISTEN, READY, RUN
+__all__ = ["PICTURES", "ROOT", "Card", "Notebook", "chromium_at", "jupyter"]
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 90.0  # seconds until something that should become true counts as missing
-LONGEST_CELLS = 300.0  # seconds for all cells of one notebook
+PATIENCE = 60.0  # seconds until something that should become true counts as missing
+RUNNING = 400.0  # the same for all cells of a notebook
+FORSAKEN = 900  # a server whose tests were killed ends after so many idle seconds
 WINDOW = {"width": 1280, "height": 1000}
-OURS = r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$)"
-OUTSIDE = re.compile(rf"^(https?|wss?|ftp)://(?!{OURS})")
-QUIET = (
-    "--disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --mute-audio"
-).split()
-# Set to a folder: every widget is photographed into it, in twice the resolution.
+OUTSIDE = re.compile(r"^(https?|wss?|ftp)://(?!(127\.0\.0\.1|localhost)(:\d+)?(/|$))")
+QUIET = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# A folder: the widgets are photographed into it, in twice the resolution.
 PICTURES = os.environ.get("MINIHYENA_SCREENSHOTS")
 
+expect.set_options(timeout=1000 * PATIENCE)
 
-def is_root() -> bool:
-    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+def as_root(option: str) -> list[str]:
+    return [option] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+
+
+@contextmanager
+def chromium_at(path: str, playwright: Playwright) -> Iterator[Browser]:
+    arguments = [*QUIET, *as_root("--no-sandbox")]
+    browser = playwright.chromium.launch(executable_path=path, args=arguments)
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 # ---- the server
@@ -51,49 +81,55 @@ def is_root() -> bool:
 
 @contextmanager
 def jupyter(folder: Path) -> Iterator[str]:
-    """Serve `folder/notebooks`; yields the address with the token.
+    """Serve `folder/notebooks`; yields the address of Lab, with the token.
 
-    The server has the project's settings and this Python as its kernel, and sees
-    nothing of the user's own Jupyter.
+    The project's settings and this Python as kernel; nothing of the user's own Jupyter.
     """
     home, log = folder / "jupyter", folder / "server.log"
     kernel = home / "share" / "kernels" / "python3"
     kernel.mkdir(parents=True)
     python = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    words = {"argv": python, "display_name": "Python 3", "language": "python"}
-    (kernel / "kernel.json").write_text(json.dumps(words))
+    spec = {"argv": python, "display_name": "Python 3", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("JUPYTER")}
     own = {
         "JUPYTER_CONFIG_PATH": ROOT / ".jupyter",
-        "JUPYTER_PATH": home / "share",  # comes first wherever kernels are looked up
+        "JUPYTER_PATH": home / "share",  # the first place to look for kernels
         "JUPYTER_CONFIG_DIR": home / "config",
         "JUPYTER_DATA_DIR": home / "data",
         "JUPYTER_RUNTIME_DIR": home / "runtime",
         "IPYTHONDIR": home / "ipython",
         "PYTHONPATH": ROOT,  # the notebooks are a copy, what they import is not
-    }
-    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # the browser works too
-    inherited = {
-        k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "PYTEST"))
+        "OMP_NUM_THREADS": 1,  # the browser needs the other core
+        "MKL_NUM_THREADS": 1,
     }
     token = secrets.token_hex(16)
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1"]
-    command += [f"--IdentityProvider.token={token}", "--ServerApp.port_retries=200"]
-    command += [f"--ServerApp.root_dir={folder / 'notebooks'}"]
-    command += ["--LabApp.expose_app_in_browser=True"]
-    command += ["--allow-root"] if is_root() else []
+    options = {
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.port": free_port(),
+        "ServerApp.port_retries": 100,
+        "ServerApp.open_browser": False,
+        "ServerApp.root_dir": folder / "notebooks",
+        "ServerApp.shutdown_no_activity_timeout": FORSAKEN,
+        "MappingKernelManager.cull_idle_timeout": FORSAKEN,
+        "IdentityProvider.token": token,
+        "LabApp.expose_app_in_browser": True,
+    }
+    command = [sys.executable, "-m", "jupyterlab", *as_root("--allow-root")]
+    command += [f"--{name}={value}" for name, value in options.items()]
     with log.open("wb") as written:
         server = subprocess.Popen(
             command,
-            env=inherited | threads | {k: str(v) for k, v in own.items()},
+            env=kept | {name: str(value) for name, value in own.items()},
+            stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches the tests first
+            start_new_session=True,  # Ctrl-C is for the tests; they end the server
         )
     try:
-        yield f"{_address(server, home / 'runtime', log)}lab?token={token}"
+        yield f"{address(server, home / 'runtime', log)}lab?token={token}"
     finally:
-        server.send_signal(signal.SIGTERM)  # shuts its kernels down as well
+        server.terminate()  # its kernels too
         try:
             server.wait(30)
         except subprocess.TimeoutExpired:
@@ -101,14 +137,20 @@ def jupyter(folder: Path) -> Iterator[str]:
             server.wait()
 
 
-def _address(server: "subprocess.Popen[bytes]", runtime: Path, log: Path) -> str:
-    """Where it listens: it writes that down once it does."""
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def address(server: "subprocess.Popen[bytes]", runtime: Path, log: Path) -> str:
+    """Where the server listens: it writes that down once it does."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and server.poll() is None:
         for file in runtime.glob("jpserver-*.json"):
             try:
                 return str(json.loads(file.read_text())["url"])
-            except (json.JSONDecodeError, KeyError):
+            except ValueError:
                 pass  # half written
         time.sleep(0.05)
     raise RuntimeError(f"JupyterLab did not start; its log:\n{log.read_text()}")
@@ -118,113 +160,217 @@ def _address(server: "subprocess.Popen[bytes]", runtime: Path, log: Path) -> str
 
 
 class Notebook:
-    """A notebook that is open in the page, with a kernel of its own, and who watches it.
+    """A notebook that is open in a page, with a kernel of its own, under watch.
 
-    `faults()` tells everything that went wrong so far anywhere: in the page, on the
-    browser's console, in a cell, a callback or a thread of the kernel, on the network.
+    `faults()` tells what went wrong anywhere: in the page, on the browser's console, in
+    a cell, a callback or a thread of the kernel, on the way to the network.
     """
 
     def __init__(self, browser: Browser, address: str, name: str) -> None:
-        self.name = name
-        self._address = address
-        self._heard: list[str] = []
+        self.name, self._address = name, address
         self.console: list[str] = []
-        self.context: BrowserContext = browser.new_context(
+        self._wrong: list[str] = []
+        self.context = browser.new_context(
             viewport=WINDOW,
             device_scale_factor=2 if PICTURES else 1,
-            service_workers="block",
+            service_workers="block",  # they would ask past the watch
         )
         self.context.set_default_timeout(1000 * PATIENCE)
         self.context.route(OUTSIDE, self._refuse)
         self.page: Page = self.context.new_page()
         self.page.on("console", self._on_console)
-        self.page.on("pageerror", lambda e: self._heard.append(f"page: {e}"))
-        self.page.on("websocket", lambda s: self._on_socket(s.url))
+        self.page.on("pageerror", lambda error: self._wrong.append(f"page: {error}"))
+        self.page.on("websocket", lambda socket: self._on_socket(socket.url))
 
     def open(self) -> None:
-        """Show it alone, without side bar, and wait for its kernel."""
-        place = f"/workspaces/{secrets.token_hex(4)}/tree/{self.name}"
-        self.page.goto(self._address.replace("/lab?", f"/lab{place}?"))
+        """Show the notebook without the side bar; returns when its kernel is ready."""
+        place = f"/lab/workspaces/{secrets.token_hex(4)}/tree/{self.name}?"
+        self.page.goto(self._address.replace("/lab?", place))
         self.page.wait_for_function(READY)
         self.page.evaluate(LISTEN)
         self.command("application:toggle-left-area")
 
     def close(self) -> None:
-        """End the kernel and leave."""
+        """End the kernel and leave the page."""
         try:
             self.command("notebook:shutdown-kernel")
         finally:
             self.context.close()
 
+    def faults(self) -> list[str]:
+        """What went wrong since this was last asked."""
+        kernel = self.page.evaluate("(window.heard ?? []).splice(0)")
+        shown = self.page.locator(".mh-error").all_inner_texts()
+        wrong, self._wrong = self._wrong, []
+        return [
+            *wrong,
+            *(f"kernel: {line}" for line in kernel),
+            *(f"widget: {line}" for line in shown),
+        ]
+
     def _refuse(self, route: Route) -> None:
-        self._heard.append(f"asked for {route.request.url}, outside this machine")
+        self._wrong.append(f"the page asked for {route.request.url}")
         route.abort()
 
     def _on_socket(self, url: str) -> None:
         if OUTSIDE.match(url):
-            self._heard.append(f"asked for {url}, outside this machine")
+            self._wrong.append(f"the page asked for {url}")
 
     def _on_console(self, message: ConsoleMessage) -> None:
         line = f"{message.type}: {message.text}"
         self.console.append(line)
         if message.type in ("error", "warning"):
-            self._heard.append(f"console {line}")
+            self._wrong.append(f"console {line}")
 
     # ---- what can be done
 
     def command(self, name: str, **arguments: Any) -> None:
         """One of Lab's own commands, to its end."""
-        self._await(
-            "([name, args]) => jupyterapp.commands.execute(name, args)",
-            [name, arguments],
-        )
+        script = "([name, how]) => jupyterapp.commands.execute(name, how)"
+        self._to_the_end(script, [name, arguments])
 
     def run_all(self) -> None:
+        """Every cell, as Run All does: it stops at the first error."""
         self.command("notebook:run-all-cells")
 
-    def run_cell(self, index: int) -> None:
-        self._await(RUN, index)
+    def run_until(self, title: str) -> "Card":
+        """Cell after cell until a card with this title is there."""
+        card = Card(self, title)
+        for index in self.code_cells():
+            self._to_the_end(RUN, index)
+            if card.root.count():
+                return card
+        raise AssertionError(f"no cell of {self.name} shows a card {title!r}")
 
-    def run_code(self, source: str) -> str:
-        """Add a cell at the end and run it; what it printed or gave back."""
-        index = self.page.evaluate(INSERT, source)
-        self.run_cell(index)
-        outputs = self.cells()[index]["outputs"]
-        return "".join(
-            "".join(out.get("text") or out.get("data", {}).get("text/plain", ""))
-            for out in outputs
-        )
+    def run(self, source: str) -> str:
+        """Add a cell and run it; the text it gives back."""
+        index = self.begin(source)
+        self.finish()
+        outputs = self.code_cells()[index]["outputs"]
+        texts = (o.get("text") or o.get("data", {}).get("text/plain") for o in outputs)
+        return "".join("".join(text or "") for text in texts)
 
-    def cells(self) -> list[dict[str, Any]]:
-        """Of every cell: `code` (has any), `count` of its run, `outputs`."""
-        return list(self.page.evaluate(CELLS))
+    def begin(self, source: str) -> int:
+        """Add a cell and run it without waiting; its index."""
+        index = int(self.page.evaluate(INSERT, source))
+        self._start(RUN, index)
+        return index
 
-    def faults(self) -> list[str]:
-        """What went wrong since this was last asked."""
-        kernel = self.page.evaluate("() => (window.heard ?? []).splice(0)")
-        shown = self.page.locator(".mh-error").all_inner_texts()
-        found = self._heard + [f"kernel {line}" for line in kernel]
-        self._heard = []
-        return found + [f"widget: {line}" for line in shown]
+    def interrupt(self) -> None:
+        """What the square in the toolbar does; returns when the kernel was told."""
+        self.page.evaluate(INTERRUPT)
 
-    def _await(self, script: str, argument: Any) -> None:
-        """Run `script` in the page; unlike evaluate(), not for ever."""
+    def code_cells(self) -> dict[int, dict[str, Any]]:
+        """Index -> `count` of its last run, `outputs`; of every cell with code."""
+        cells = enumerate(self.page.evaluate(CELLS))
+        return {index: cell for index, cell in cells if cell["code"]}
+
+    def cards(self) -> "list[Card]":
+        """Every widget that is shown, in order."""
+        titles = self.page.locator(".minihyena .mh-title").all_inner_texts()
+        return [Card(self, t, titles[:i].count(t)) for i, t in enumerate(titles)]
+
+    def resize(self, width: int, height: int = WINDOW["height"]) -> None:
+        self.page.set_viewport_size({"width": width, "height": height})
+
+    def change_theme(self, name: str) -> None:
+        """ "Light" or "Dark"; returns when it is on."""
+        self.command("apputils:change-theme", theme=f"JupyterLab {name}")
+        light = str(name == "Light").lower()
+        self.page.locator(f'body[data-jp-theme-light="{light}"]').wait_for()
+
+    def settles(self, script: str) -> list[Any]:
+        """What the list `script` finds holds once it is empty, or at the last."""
+        with suppress(TookTooLong):
+            self.page.wait_for_function(f"() => !({script})().length", timeout=15_000)
+        return list(self.page.evaluate(script))
+
+    def _to_the_end(self, script: str, argument: Any) -> None:
+        self._start(script, argument)
+        self.finish()
+
+    def _start(self, script: str, argument: Any) -> None:
+        """Begin what returns a promise; evaluate() would wait for it for ever."""
         self.page.evaluate(
-            f"argument => {{ window.verdict = null; Promise.resolve("
-            f"({script})(argument)).then(() => {{ window.verdict = 'done'; }},"
-            f"error => {{ window.verdict = String(error); }}); }}",
+            "argument => { window.outcome = null; "
+            f"Promise.resolve(({script})(argument))"
+            ".then(() => 'done', String).then(said => { window.outcome = said; }); }",
             argument,
         )
-        self.page.wait_for_function("window.verdict", timeout=1000 * LONGEST_CELLS)
-        verdict = self.page.evaluate("window.verdict")
-        assert verdict == "done", verdict
+
+    def finish(self) -> None:
+        """Wait for the end of what was begun."""
+        self.page.wait_for_function("window.outcome", timeout=1000 * RUNNING)
+        assert self.page.evaluate("window.outcome") == "done"
 
 
-@contextmanager
-def chromium_at(path: str, playwright: Playwright) -> Iterator[Browser]:
-    arguments = [*QUIET, *(["--no-sandbox"] if is_root() else [])]
-    browser = playwright.chromium.launch(executable_path=path, args=arguments)
-    try:
-        yield browser
-    finally:
-        browser.close()
+# ---- a widget in the notebook
+
+
+class Card:
+    """A widget, used as a learner does: by the words on its controls."""
+
+    def __init__(self, notebook: Notebook, title: str, number: int = 0) -> None:
+        self.title, self.page = title, notebook.page
+        name = self.page.locator(".mh-title", has_text=re.compile(f"^{title}$"))
+        self.root = self.page.locator(".minihyena", has=name).nth(number)
+        self.caption = self.root.get_by_role("status")
+
+    def button(self, name: str) -> Locator:
+        return self.root.get_by_role("button", name=re.compile(rf"\b{name}$"))
+
+    def choice(self, label: str) -> Locator:
+        """The dropdown with this label."""
+        return self.root.get_by_label(label, exact=True)
+
+    def slider(self, label: str) -> Locator:
+        """The handle of the slider with this label; it has the focus and the keys."""
+        words = self.page.get_by_text(label, exact=True)
+        return self.root.locator(".widget-hslider", has=words).get_by_role("slider")
+
+    def controls(self) -> dict[str, Locator]:
+        """Label -> dropdown or slider, of those that can be moved now."""
+        found: dict[str, Locator] = {}
+        for row in self.root.locator(".widget-dropdown, .widget-hslider").all():
+            label = row.locator(".widget-label").inner_text()
+            is_list = row.locator("select").count()
+            control = self.choice(label) if is_list else self.slider(label)
+            if control.evaluate(MOVABLE):
+                found[label] = control
+        return found
+
+    def move(self, control: Locator) -> None:
+        """One step by keyboard: forwards, or back from the last value."""
+        dropdown = control.evaluate("e => e.matches('select')")
+        forwards, back = (
+            ("ArrowDown", "ArrowUp") if dropdown else ("ArrowRight", "ArrowLeft")
+        )
+        control.press(back if control.evaluate(AT_THE_END) else forwards)
+
+    def drawn(self) -> str:
+        """The picture itself, to see whether it changes."""
+        return str(self.root.evaluate(DRAWN))
+
+    def redrawn(self, before: str) -> None:
+        """Wait until the picture is another one than `before`."""
+        self.wait(f"(card, before) => ({DRAWN})(card) !== before", before)
+
+    def wait(self, script: str, argument: Any) -> None:
+        """Wait until `script(card, argument)` is true in the page."""
+        self.page.wait_for_function(
+            f"([card, argument]) => ({script})(card, argument)",
+            arg=[self.root.element_handle(), argument],
+            polling=100,
+        )
+
+    def curve(self, name: str) -> list[float]:
+        """The heights of one trace of the picture."""
+        return [y for y in self.root.evaluate(CURVE, name) if y is not None]
+
+    def photograph(self, name: str) -> None:
+        """Save `name`.png, if pictures are wanted."""
+        if PICTURES:
+            height = self.root.bounding_box()["height"]
+            self.page.set_viewport_size(WINDOW | {"height": int(height) + 200})
+            self.root.screenshot(path=Path(PICTURES) / f"{name}.png")
+            self.page.set_viewport_size(WINDOW)

@@ -78,6 +78,7 @@ BANK = {
             lambda u: u.cumsum(-1) / torch.arange(u.shape[-1]),
             "step 0 has already seen one",
         ),
+        ("divides by the batch", lambda u: u.cumsum(-1) / len(u), "first axis"),
         ("sums", lambda u: torch.cumsum(u, -1), "the sum so far"),
         ("looks back from the end", mean_of_the_rest, "sees the future"),
         ("identity", lambda u: u.clone(), "nothing was averaged"),

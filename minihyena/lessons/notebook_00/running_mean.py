@@ -37,6 +37,11 @@ MEAN_MISTAKES = (
         "How many values has step t seen?",
     ),
     Mistake(
+        "len(u) counts the first axis; time is the last, and t + 1 values were seen",
+        lambda u: u.cumsum(-1) / len(u),
+        "How many values has step t seen?",
+    ),
+    Mistake(
         "y[0] is not finite: step 0 has already seen one value",
         lambda u: u.cumsum(-1) / torch.arange(u.shape[-1]),
         "Where should the count start?",

@@ -1,0 +1,75 @@
+"""One JupyterLab and one Chromium for all browser tests; evidence when one fails."""
+
+import shutil
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from .laboratory import PICTURES, ROOT, Notebook, chromium_at, jupyter
+
+Open = Callable[[str], Notebook]
+
+
+@pytest.fixture(scope="package")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright, chromium_at(chromium, playwright) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="package")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a copy of the notebooks lives: Lab saves what it shows."""
+    folder = tmp_path_factory.mktemp("laboratory")
+    leave = shutil.ignore_patterns("*.py", "__pycache__", ".ipynb_checkpoints")
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=leave)
+    if PICTURES:
+        Path(PICTURES).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def lab(folder: Path) -> Iterator[str]:
+    """The address of the running JupyterLab."""
+    with jupyter(folder) as address:
+        yield address
+
+
+@contextmanager
+def opened(browser: Browser, lab: str, folder: Path, name: str) -> Iterator[Notebook]:
+    notebook = Notebook(browser, lab, name)
+    try:
+        with evidence(notebook, folder):
+            notebook.open()
+        yield notebook
+    finally:
+        notebook.close()
+
+
+@contextmanager
+def evidence(notebook: Notebook, folder: Path) -> Iterator[None]:
+    """If this fails, the error says where to find what the page looked like."""
+    try:
+        yield
+    except BaseException as error:
+        number = len(list(folder.glob("failed-*")))
+        saved = folder / f"failed-{number}"
+        saved.mkdir()
+        error.add_note(f"screenshot, console and server log: {saved}")
+        (saved / "console.txt").write_text("\n".join(notebook.console))
+        shutil.copy(folder / "server.log", saved)
+        notebook.page.screenshot(path=saved / "page.png")
+        raise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Every test of a notebook also fails if anything went wrong meanwhile."""
+    notebook = item.funcargs.get("notebook")
+    if notebook is None:
+        return (yield)
+    with evidence(notebook, item.funcargs["folder"]):
+        yield
+        assert notebook.faults() == []

@@ -1,0 +1,86 @@
+"""Every notebook, as it is, in JupyterLab: it runs, fits, can be read and be used."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from .conftest import evidence, opened
+from .in_page import CLIPPED, CONTRASTS
+from .laboratory import ROOT, Notebook
+
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+LEAST_CONTRAST = 4.5  # WCAG 2, level AA, for text of any size
+assert NOTEBOOKS, "there is nothing to test"
+
+
+@pytest.fixture(scope="module", params=NOTEBOOKS)
+def notebook(
+    request: pytest.FixtureRequest, browser: Browser, lab: str, folder: Path
+) -> Iterator[Notebook]:
+    """Opened, and all cells run."""
+    with opened(browser, lab, folder, request.param) as notebook:
+        with evidence(notebook, folder):
+            notebook.run_all()
+        yield notebook
+
+
+def test_all_cells_run_without_an_error(notebook: Notebook) -> None:
+    cells = list(notebook.code_cells().values())
+    assert [cell["count"] for cell in cells] == list(range(1, len(cells) + 1))
+    wrong = [
+        (cell["count"], output.get("ename") or output["text"])
+        for cell in cells
+        for output in cell["outputs"]
+        if output["output_type"] == "error" or output.get("name") == "stderr"
+    ]
+    assert wrong == []
+    assert notebook.cards(), "no widget is shown"
+    for number, card in enumerate(notebook.cards()):
+        card.photograph(f"{notebook.name[:2]} {number} {card.title}")
+
+
+def test_every_control_redraws_the_picture_when_moved_by_keyboard(
+    notebook: Notebook,
+) -> None:
+    moved = []
+    for card in notebook.cards():
+        for label, control in card.controls().items():
+            before = card.drawn()
+            card.move(control)
+            card.redrawn(before)
+            moved.append((card.title, label))
+    assert moved, "no control could be moved"
+
+
+def test_numbers_can_be_shown_instead_of_the_picture(notebook: Notebook) -> None:
+    for card in notebook.cards():
+        button, picture = card.button("Show numbers"), card.root.locator(".main-svg")
+        if not button.count():
+            continue
+        expect(picture.first).to_be_attached()
+        button.press("Enter")
+        expect(card.root.get_by_role("table")).to_be_visible()
+        expect(picture).to_have_count(0)
+        button.press("Enter")
+        expect(picture.first).to_be_attached()
+
+
+@pytest.mark.parametrize("width", [1280, 800, 390])
+def test_widgets_wrap_instead_of_sticking_out(notebook: Notebook, width: int) -> None:
+    notebook.resize(width)
+    found = notebook.settles(CLIPPED)
+    notebook.resize(1280)
+    assert found == []
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_the_words_of_widgets_can_be_read_in_both_themes(
+    notebook: Notebook, theme: str
+) -> None:
+    notebook.change_theme(theme)
+    words = notebook.page.evaluate(CONTRASTS)
+    notebook.change_theme("Light")
+    assert len(words) > 10
+    assert [which for contrast, which in words if contrast < LEAST_CONTRAST] == []

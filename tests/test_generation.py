@@ -1,0 +1,332 @@
+"""Sampling: draws follow the model's probabilities and arrive one at a time."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from torch import Tensor, nn
+
+from minihyena import MIXERS, LanguageModel, LMConfig, sample, sample_text
+from minihyena.corpora import ByteTokenizer, CharacterTokenizer
+from minihyena.generation import draw
+
+PROBABILITIES = torch.tensor([0.05, 0.4, 0.1, 0.25, 0.2])
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def build(mixer: str = "hyena", **options: Any) -> LanguageModel:
+    sizes = {"vocab_size": 5, "max_length": 16, "width": 8, "depth": 1} | options
+    return LanguageModel(LMConfig(mixer=mixer, **sizes), seeded())
+
+
+class Fixed(nn.Module):
+    """Always the same probabilities; remembers what it was shown."""
+
+    def __init__(self, probabilities: Tensor = PROBABILITIES) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(probabilities.log())
+        self.seen: list[Tensor] = []
+
+    def forward(self, ids: Tensor) -> Tensor:
+        self.seen.append(ids)
+        return self.logits.expand(*ids.shape, -1)
+
+
+class Successor(nn.Module):
+    """After token i comes i + 1, for certain; the vocabulary is a ring."""
+
+    def __init__(self, vocab_size: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(100 * torch.eye(vocab_size).roll(1, dims=1))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.table[ids]
+
+
+def prompt(*ids: int) -> Tensor:
+    return torch.tensor([ids or (0,)])
+
+
+def frequencies(**choices: Any) -> Tensor:
+    logits = PROBABILITIES.log().expand(20_000, -1)
+    return draw(logits, generator=seeded(), **choices).bincount(minlength=5)
+
+
+# The draw
+
+
+@pytest.mark.parametrize(
+    ("choices", "kept", "temperature"),
+    [
+        ({}, [0, 1, 2, 3, 4], 1.0),
+        ({"temperature": 0.5}, [0, 1, 2, 3, 4], 0.5),
+        ({"temperature": 3.0}, [0, 1, 2, 3, 4], 3.0),
+        ({"top_k": 1}, [1], 1.0),
+        ({"top_k": 3}, [1, 3, 4], 1.0),
+        ({"top_k": 5}, [0, 1, 2, 3, 4], 1.0),
+        ({"top_k": 99}, [0, 1, 2, 3, 4], 1.0),
+        ({"top_p": 0.3}, [1], 1.0),  # the first reaches it alone
+        ({"top_p": 0.5}, [1, 3], 1.0),
+        ({"top_p": 0.7}, [1, 3, 4], 1.0),
+        ({"top_p": 0.9}, [1, 2, 3, 4], 1.0),
+        ({"top_p": 1.0}, [0, 1, 2, 3, 4], 1.0),
+        ({"top_k": 3, "top_p": 0.6}, [1, 3], 1.0),  # of what top_k leaves
+        ({"top_k": 3, "temperature": 2.0}, [1, 3, 4], 2.0),
+        ({"top_p": 0.5, "temperature": 2.0}, [1, 3], 2.0),
+    ],
+)
+def test_draws_follow_the_probabilities_that_are_left(
+    choices: dict[str, Any], kept: list[int], temperature: float
+) -> None:
+    expected = torch.zeros(5)
+    expected[kept] = PROBABILITIES[kept] ** (1 / temperature)
+    expected /= expected.sum()
+    found = frequencies(**choices)
+    assert found[expected == 0].sum() == 0
+    likely = expected > 0
+    if likely.sum() > 1:
+        test = stats.chisquare(
+            found[likely], 20_000 * expected[likely], sum_check=False
+        )
+        assert test.pvalue > 1e-3
+
+
+def test_temperature_zero_takes_the_likeliest() -> None:
+    assert frequencies(temperature=0).tolist() == [0, 20_000, 0, 0, 0]
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e-30])
+def test_a_temperature_near_zero_is_nearly_zero(temperature: float) -> None:
+    assert frequencies(temperature=temperature)[1] == 20_000
+    draws = draw(torch.tensor([[3e4, 2e4, -3e4]] * 9), temperature, generator=seeded())
+    assert draws.tolist() == [0] * 9
+
+
+def test_top_k_keeps_k_even_among_equals() -> None:
+    draws = draw(torch.zeros(2000, 6), top_k=2, generator=seeded())
+    assert len(draws.unique()) == 2
+
+
+def test_every_row_draws_from_its_own_logits() -> None:
+    logits = torch.full((4, 4), -100.0) + 200 * torch.eye(4)
+    for choices in ({}, {"top_k": 2}, {"top_p": 0.9}, {"temperature": 0.0}):
+        assert draw(logits, **choices).tolist() == [0, 1, 2, 3]
+
+
+# The iterator
+
+
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_each_token_follows_the_whole_text_before_it(mixer: str) -> None:
+    model, ids = build(mixer), torch.randint(5, (3, 4), generator=seeded())
+    new = torch.stack([*sample(model, ids, 8, temperature=0)], dim=1)
+    whole = torch.cat([ids, new], dim=1)
+    with torch.no_grad():
+        expected = model(whole)[:, 3:-1].argmax(-1)
+    assert torch.equal(new, expected)
+
+
+def test_the_same_generator_gives_the_same_tokens() -> None:
+    def run(seed: int) -> list[int]:
+        model, g = build(max_length=64), seeded(seed)
+        return [int(t) for t in sample(model, prompt(), 40, generator=g)]
+
+    assert run(1) == run(1) != run(2)
+
+
+def test_two_streams_in_turn_do_not_disturb_each_other() -> None:
+    model = build(max_length=64)
+
+    def stream(seed: int) -> Iterator[Tensor]:
+        return sample(model, prompt(seed), 20, generator=seeded(seed))
+
+    alone = [[*stream(1)], [*stream(2)]]
+    together = [*zip(*zip(stream(1), stream(2), strict=True), strict=True)]
+    assert [list(s) for s in together] == alone
+
+
+def test_tokens_are_drawn_only_when_asked_for() -> None:
+    model = Fixed()
+    stream = sample(model, prompt(), 10**9, generator=seeded())
+    assert model.seen == []
+    assert len([*islice(stream, 3)]) == 3
+    assert [ids.shape[1] for ids in model.seen] == [1, 2, 3]
+
+
+def test_length_zero_draws_nothing() -> None:
+    assert [*sample(Fixed(), prompt(), 0)] == []
+
+
+def test_it_stops_after_the_token_that_completes_the_condition() -> None:
+    def three_in_a_row(ids: Tensor) -> bool:
+        return ids[0, -3:].tolist() == [4, 5, 6]
+
+    tokens = sample(Successor(9), prompt(0), 100, temperature=0, stop=three_in_a_row)
+    assert [int(t) for t in tokens] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_grad_mode_and_training_mode_are_the_callers_between_tokens(
+    training: bool,
+) -> None:
+    model = build(dropout=0.5).train(training)
+    modes = []
+    model.register_forward_hook(
+        lambda *_: modes.append((model.training, torch.is_grad_enabled()))
+    )
+    for token in sample(model, prompt(), 3, generator=seeded()):
+        assert model.training is training
+        assert torch.is_grad_enabled()
+        assert not token.requires_grad
+    assert modes == [(False, False)] * 3
+
+
+def test_an_error_in_the_model_leaves_its_mode_alone() -> None:
+    model = build().train()
+    with pytest.raises(ValueError, match="ids run from 77"):
+        next(sample(model, prompt(77), 1))
+    assert model.training
+
+
+def test_the_prompt_is_left_as_it_was() -> None:
+    ids = prompt(1, 2)
+    list(sample(Fixed(), ids, 5, generator=seeded()))
+    assert ids.tolist() == [[1, 2]]
+
+
+def test_a_sliding_window_forgets_the_oldest_tokens() -> None:
+    model = Fixed()
+    model.config = SimpleNamespace(max_length=4)
+    tokens = torch.cat(
+        [*sample(model, prompt(1, 2), 6, slide=True, generator=seeded())]
+    )
+    whole = [1, 2, *tokens.tolist()]
+    shown = [ids[0].tolist() for ids in model.seen]
+    assert shown == [whole[max(0, t - 4) : t] for t in range(2, 8)]
+
+
+def test_a_long_prompt_slides_too() -> None:
+    assert len([*sample(build(), torch.zeros(1, 40).long(), 3, slide=True)]) == 3
+
+
+def test_up_to_max_length_nothing_need_slide() -> None:
+    assert len([*sample(build(), prompt(1, 2), 14)]) == 14
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"ids": torch.zeros(1, 0).long()}, r"at least one token; got \(1, 0\)"),
+        ({"ids": torch.zeros(0, 3).long()}, r"at least one token; got \(0, 3\)"),
+        ({"ids": torch.zeros(3).long()}, r"ids \(B, T\) .* got \(3,\)"),
+        ({"length": -1}, "number of new tokens; got -1"),
+        ({"length": 16}, "1 and 16 new tokens exceed max_length = 16; ask for 15 or"),
+        ({"ids": torch.zeros(1, 99).long()}, "prompt of 99 .* ask for 0 or .* slide"),
+        ({"temperature": -0.1}, "temperature .* got -0.1"),
+        ({"temperature": math.nan}, "temperature .* got nan"),
+        ({"temperature": math.inf}, "temperature .* got inf"),
+        ({"top_k": 0}, "top_k must be at least 1; got 0"),
+        ({"top_p": 0.0}, "0 < top_p <= 1; got 0.0"),
+        ({"top_p": 1.1}, "0 < top_p <= 1; got 1.1"),
+    ],
+)
+def test_an_impossible_wish_is_refused_before_any_token(
+    options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):  # at the call, not at the first token
+        sample(build(), **({"ids": prompt(), "length": 3} | options))
+
+
+# Text
+
+LETTERS = CharacterTokenizer("abcdefghij")
+
+
+def test_text_streams_piece_by_piece() -> None:
+    pieces = sample_text(Successor(10), LETTERS, "c", 5, temperature=0)
+    assert next(pieces) == "d"
+    assert [*pieces] == ["e", "f", "g", "h"]
+
+
+def test_text_ends_after_the_first_stop_in_what_is_new() -> None:
+    pieces = sample_text(Successor(10), LETTERS, "abc", 99, temperature=0, stop="bc")
+    assert "".join(pieces) == "defghijabc"
+
+
+def test_text_slides_beyond_max_length_unless_told_not_to() -> None:
+    model = build(vocab_size=10)
+    assert len("".join(sample_text(model, LETTERS, "abc", 30))) == 30
+    with pytest.raises(ValueError, match="max_length = 16"):
+        sample_text(model, LETTERS, "abc", 30, slide=False)
+
+
+def test_an_empty_prompt_is_refused_at_the_call() -> None:
+    with pytest.raises(ValueError, match="at least one token"):
+        sample_text(build(vocab_size=10), LETTERS, "", 3)
+
+
+def test_a_stranger_in_the_prompt_is_refused_at_the_call() -> None:
+    with pytest.raises(ValueError, match="character 'z' at position 1"):
+        sample_text(build(vocab_size=10), LETTERS, "az", 3)
+
+
+class Reciting(nn.Module):
+    """Recites these ids, whatever it is shown, after a prompt of one token."""
+
+    def __init__(self, ids: list[int]) -> None:
+        super().__init__()
+        self.table = nn.Parameter(100 * torch.eye(256)[[*ids, 0]])
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.table[None, : ids.shape[1]]
+
+
+def recite(data: bytes, **options: Any) -> list[str]:
+    model = Reciting(list(data))
+    options = {"temperature": 0} | options
+    return [*sample_text(model, ByteTokenizer(), "x", len(data), **options)]
+
+
+def test_a_character_of_several_bytes_comes_out_whole() -> None:
+    assert recite("aé€😀b".encode()) == [
+        *("a", "", "é", "", "", "€", "", "", "", "😀", "b")
+    ]
+
+
+def test_bytes_that_are_no_text_are_replaced_and_nothing_is_lost() -> None:
+    assert "".join(recite(b"a\xffb\xe2\x82")) == "a\ufffdb\ufffd"
+
+
+@settings(max_examples=40)
+@given(text=st.text(max_size=8), tail=st.binary(max_size=3))
+def test_the_pieces_together_are_the_text(text: str, tail: bytes) -> None:
+    data = text.encode() + tail
+    assert "".join(recite(data)) == data.decode(errors="replace")
+
+
+def test_a_replacement_character_before_the_stop_is_not_lost() -> None:
+    text = "a\N{REPLACEMENT CHARACTER}"
+    assert "".join(recite(text.encode() + b"bc", stop=text)) == text
+
+
+def test_sampled_text_has_the_models_frequencies() -> None:
+    class Letters(Fixed):
+        def forward(self, ids: Tensor) -> Tensor:
+            return super().forward(ids)[:, -1:]
+
+    tokenizer = CharacterTokenizer("abcde")
+    text = "".join(sample_text(Letters(), tokenizer, "a", 1000, generator=seeded()))
+    counts = Counter(text)
+    found = [counts[c] for c in "abcde"]
+    assert stats.chisquare(found, 1000 * PROBABILITIES, sum_check=False).pvalue > 1e-3

@@ -1,0 +1,191 @@
+"""What imports what: quickly, downwards and never in a circle."""
+
+import ast
+import json
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from importlib.util import resolve_name
+from pathlib import Path
+
+import pytest
+
+import minihyena
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "minihyena"
+
+# DESIGN: each floor imports downwards only.
+FLOORS = [
+    ["errors"],
+    ["conv", "filters", "official", "tasks", "corpora", "matrices"],
+    ["hyena", "rivals"],
+    ["model"],
+    [
+        "training",
+        "generation",
+        "distillation",
+        "checkpoints",
+        "experiments",
+        "benchmark",
+        "drop_in",
+    ],
+    ["explore", "lessons", "doctor", "__main__"],
+]
+HEAVY = {"plotly", "ipywidgets", "anywidget", "IPython", "matplotlib", "scipy", "pooch"}
+
+
+def modules() -> dict[str, ast.Module]:
+    """Name -> syntax tree of every module of the package."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = ast.parse(path.read_text(encoding="utf-8"))
+    return found
+
+
+MODULES = modules()
+
+
+def is_package(name: str) -> bool:
+    return (ROOT / Path(*name.split(".")) / "__init__.py").exists()
+
+
+def for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imports(name: str, node: ast.AST, inside: bool = True) -> set[str]:
+    """Full names that a module imports; `inside`: in its functions too."""
+    found: set[str] = set()
+    for child in ast.iter_child_nodes(node):
+        if for_types_only(child):
+            continue
+        if not inside and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(child, ast.Import):
+            found |= {alias.name for alias in child.names}
+        elif isinstance(child, ast.ImportFrom):
+            package = name if is_package(name) else name.rpartition(".")[0]
+            source = resolve_name("." * child.level + (child.module or ""), package)
+            for alias in child.names:
+                whole = f"{source}.{alias.name}"
+                found.add(whole if whole in MODULES else source)
+        else:
+            found |= imports(name, child, inside)
+    return found
+
+
+def own(names: set[str]) -> set[str]:
+    return {name for name in names if name.split(".")[0] == "minihyena"}
+
+
+def floor(name: str) -> int:
+    room = name.split(".")[1]
+    [level] = [level for level, rooms in enumerate(FLOORS) if room in rooms]
+    return level
+
+
+def test_every_module_lives_on_a_floor() -> None:
+    rooms = {name.split(".")[1] for name in MODULES if name != "minihyena"}
+    known = {room for rooms in FLOORS for room in rooms}
+    assert {"conv", "hyena", "model", "training"} < rooms <= known
+
+
+def test_modules_import_downwards_only() -> None:
+    upward = [
+        f"{name} imports {target}"
+        for name, tree in MODULES.items()
+        if name != "minihyena"
+        for target in own(imports(name, tree)) - {"minihyena"}
+        if floor(target) > floor(name)
+    ]
+    assert upward == []
+
+
+def test_only_the_upper_floor_goes_through_the_front_door() -> None:
+    through = {
+        name for name, tree in MODULES.items() if "minihyena" in imports(name, tree)
+    }
+    assert {name for name in through if floor(name) < len(FLOORS) - 1} == set()
+
+
+def test_no_circle() -> None:
+    graph = {
+        name: own(imports(name, tree, inside=False)) - {name}
+        for name, tree in MODULES.items()
+    }
+    order = [*TopologicalSorter(graph).static_order()]
+    assert order.index("minihyena.conv") < order.index("minihyena.hyena")
+    assert set(order) == set(MODULES)
+
+
+def test_only_explore_imports_widgets_and_plots() -> None:
+    # The doctor looks whether they are there, inside its functions.
+    allowed = ("minihyena.explore", "minihyena.doctor")
+    shown = {"plotly", "ipywidgets", "anywidget", "IPython"}
+    elsewhere = {
+        name: found
+        for name, tree in MODULES.items()
+        if not name.startswith(allowed)
+        and (found := {n.split(".")[0] for n in imports(name, tree)} & shown)
+    }
+    assert elsewhere == {}
+
+
+def test_official_imports_nothing_of_ours() -> None:
+    assert own(imports("minihyena.official", MODULES["minihyena.official"])) == set()
+
+
+def fresh(code: str) -> str:
+    """What `code` prints in a Python of its own."""
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+    assert run.stderr == ""
+    return run.stdout
+
+
+def test_importing_minihyena_loads_nothing_heavy() -> None:
+    code = "import json, sys, minihyena; print(json.dumps(sorted(sys.modules)))"
+    loaded = {name.split(".")[0] for name in json.loads(fresh(code))}
+    assert {"torch", "minihyena"} <= loaded
+    assert loaded & HEAVY == set()
+
+
+def test_nothing_but_torch_adds_to_the_time_of_the_import() -> None:
+    code = (
+        "import time, torch, safetensors.torch; started = time.perf_counter(); "
+        "import minihyena; print(time.perf_counter() - started)"
+    )
+    assert float(fresh(code)) < 0.5
+
+
+def test_importing_minihyena_draws_no_random_number() -> None:
+    code = (
+        "import torch; before = torch.get_rng_state(); import minihyena; "
+        "print(torch.equal(before, torch.get_rng_state()))"
+    )
+    assert fresh(code).strip() == "True"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_a_module_offers_is_there_and_listed(name: str) -> None:
+    if name.endswith("__main__") or not name.startswith("minihyena"):
+        pytest.skip("run, not imported from")
+    lists = [
+        node
+        for node in MODULES[name].body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    assert len(lists) == 1
+
+
+def test_every_public_name_exists_and_they_are_few() -> None:
+    assert all(hasattr(minihyena, name) for name in minihyena.__all__)
+    assert len(set(minihyena.__all__)) == len(minihyena.__all__) <= 30

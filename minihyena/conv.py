@@ -84,12 +84,17 @@ class _FFTConv(torch.autograd.Function):
     """Channels are convolved in blocks that stay in cache, and only inputs are saved.
 
     Backward, with G the spectrum of dL/dy: dL/du = irfft(conj(H) G) and
-    dL/dh = irfft(sum over the batch of conj(U) G), cut to length (REFERENCE 2.1).
+    dL/dh = irfft(sum over the batch of conj(U) G), cut to length.
     """
 
+    generate_vmap_rule = True  # torch.func sees through it: vmap, jacrev
+
     @staticmethod
-    def forward(ctx: Any, u: Tensor, h: Tensor) -> Tensor:
-        ctx.save_for_backward(u, h)
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def forward(u: Tensor, h: Tensor) -> Tensor:
         n = fast_length(u.shape[-1] + h.shape[-1] - 1)
         rows = [
             _irfft(torch.fft.rfft(u[:, d], n) * torch.fft.rfft(h[d], n), n, u.shape[-1])

@@ -128,6 +128,20 @@ def test_the_gradient_of_one_argument_alone_is_right(method: str, wanted: str) -
     )
 
 
+@every_method
+def test_torch_func_sees_through_it(method: str) -> None:
+    u, h, _ = signals(2, 3, 9, 9, torch.float64)
+
+    def run(u: Tensor, h: Tensor) -> Tensor:
+        return causal_conv(u[None], h, method=method)[0]
+
+    expected = by_numpy(u, h)
+    assert_near(torch.vmap(run, (0, None))(u, h), expected, 1e-12)
+    jacobian = torch.func.jacrev(run)(u[0], h)
+    blocks = jacobian.diagonal(dim1=0, dim2=2).movedim(-1, 0)  # (D, L, L)
+    assert_near(blocks, toeplitz(h, 9), 1e-12)
+
+
 def test_float32_stays_within_a_millionth_at_length_16384() -> None:
     u, h, _ = signals(1, 2, 16_384, 16_384, torch.float32)
     exact = scipy.signal.fftconvolve(u.double(), h.double()[None], axes=-1)

@@ -20,11 +20,14 @@ from minihyena import LanguageModel, LMConfig, TrainConfig, train
 from minihyena.corpora import CharacterTokenizer, Corpus
 from minihyena.doctor import Finding
 from minihyena.explore import (
+    Card,
     FilterStudio,
     MachineCard,
     TokenMixer,
     TrainingRoom,
     snapshot,
+    table,
+    texts,
 )
 from minihyena.explore.live import MEND
 from minihyena.explore.parts import spans, states, to_numpy
@@ -806,3 +809,15 @@ def test_controls_are_native_and_have_full_length_labels(explorer):
         assert isinstance(picker, native)
         assert picker.description
         assert picker.style.description_width == "initial"
+
+
+def test_a_card_shows_its_html_live_and_saves_only_its_sentence(monkeypatch):
+    page = table("Losses", ["model", "loss"], [("<b>", 1.23456)])
+    card = Card("Two numbers.", page + texts({"T = 1": "a < b"}))
+    bundle = card._repr_mimebundle_()
+    assert card.describe() == bundle["text/plain"] == "Two numbers."
+    assert "1.235" not in str(bundle), "the numbers of this machine stay live"
+    assert "&lt;b&gt;" in card.html()
+    assert "a &lt; b" in card.html()
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    assert "1.235" in card._repr_mimebundle_()["text/html"]

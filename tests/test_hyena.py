@@ -206,7 +206,7 @@ def test_flops_are_those_torch_counts_and_the_transforms(case: str) -> None:
 
 
 def by_definition(op: HyenaOperator, u: Tensor) -> Tensor:
-    """Def. 3.1 and REFERENCE 2.4 term by term, one number of the sequence at a time."""
+    """Poli et al. 2023, Def. 3.1, term by term; "reference" by its identity with it."""
     _, length, width = u.shape
     order, taps = op.config.order, op.config.short_taps
     p = u @ op.in_proj.weight.T + op.in_proj.bias
@@ -496,7 +496,7 @@ def test_official_tensors_land_where_the_layout_says() -> None:
         torch.testing.assert_close(
             op.state_dict()[ours].flatten(), state[key].flatten().float()
         )
-    # Row o * D + channel belongs to filter o: REFERENCE 3.1.
+    # Row o * D + channel belongs to filter o.
     assert op.skips[1, 2] == state["filter_fn.bias"][1 * 4 + 2].float()
     assert (
         op.filter.decays[1, 2] == state["filter_fn.modulation.deltas"][0, 0, 6].float()

@@ -38,6 +38,30 @@ def test_a_split_is_the_released_one() -> None:
     assert test[0].tolist() == ids("2 7 2 7 3 6 4 6 1 8 4 6 3 6 2 7 9 3 6")
 
 
+def as_released(vocab_size: int, length: int, g: np.random.Generator) -> list[int]:
+    """The released generator draw by draw: scalar choices, in this order."""
+    symbols = sorted(map(str, range(vocab_size - 2)))
+    half = len(symbols) // 2
+    keys, values = symbols[:half], symbols[half:]
+    meaning = {key: g.choice(values) for key in keys}
+    prompt = [g.choice(keys) for _ in range(length // 2)]
+    query = g.choice(keys)
+    while query not in prompt:
+        query = g.choice(list(dict.fromkeys(prompt)))  # in the order first seen
+    pairs = [token for key in prompt for token in (key, meaning[key])]
+    ordered = sorted([*symbols, ".", "=>"])
+    return [ordered.index(t) for t in (*pairs, "=>", query, meaning[query])]
+
+
+@pytest.mark.parametrize(("vocab_size", "length"), [(10, 16), (31, 8), (40, 33)])
+def test_every_draw_is_made_in_the_released_order(vocab_size: int, length: int) -> None:
+    task, ours, theirs = AssociativeRecall(vocab_size, length), rng(5), rng(5)
+    for _ in range(40):
+        inputs, labels = task.example(ours)
+        expected = as_released(vocab_size, length, theirs)
+        assert [*inputs.tolist(), int(labels[-1])] == expected
+
+
 def test_symbols_are_sorted_as_strings() -> None:
     task = AssociativeRecall(vocab_size=14)
     assert " ".join(task.symbols) == "0 1 10 11 2 3 4 5 6 7 8 9"

@@ -12,28 +12,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from minihyena.explore.base import Explorer
+    from minihyena.explore.card import Card
     from minihyena.explore.filter_studio import FilterStudio
     from minihyena.explore.filter_views import snapshot
     from minihyena.explore.machine_card import MachineCard
+    from minihyena.explore.parts import table, texts
     from minihyena.explore.token_mixer import TokenMixer
     from minihyena.explore.training_room import TrainingRoom
 
 __all__ = [
+    "Card",
     "Explorer",
     "FilterStudio",
     "MachineCard",
     "TokenMixer",
     "TrainingRoom",
     "snapshot",
+    "table",
+    "texts",
 ]
 
 _HOMES = {
+    "Card": "card",
     "Explorer": "base",
     "FilterStudio": "filter_studio",
     "MachineCard": "machine_card",
     "TokenMixer": "token_mixer",
     "TrainingRoom": "training_room",
     "snapshot": "filter_views",
+    "table": "parts",
+    "texts": "parts",
 }
 
 

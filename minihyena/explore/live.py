@@ -53,6 +53,10 @@ def enliven(figure: go.Figure) -> tuple[go.Figure, list[Any] | None]:
         figure.layout.margin.b = 84 + 70
         return figure, None
     widget._config = CONFIG
+    # The browser reports how it completed the figure. Nobody here asks, and plotly
+    # fails on reports that cross a redraw, as they do while a model trains.
+    for report in ("_js2py_traceDeltas", "_js2py_layoutDelta"):
+        widget.unobserve_all(report)
     import anywidget
 
     fitter = type("Fit", (anywidget.AnyWidget,), {"_esm": FIT})()

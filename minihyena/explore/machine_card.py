@@ -5,12 +5,12 @@ from html import escape
 from typing import Any
 
 from minihyena.doctor import Finding, examine
-from minihyena.explore.style import STYLE
+from minihyena.explore.card import Card
 
 __all__ = ["MachineCard"]
 
 
-class MachineCard:
+class MachineCard(Card):
     """The doctor's findings on a card. Behaves like an `Explorer` without controls.
 
     It needs no other package, so that it can say which are missing: with ipywidgets it
@@ -42,19 +42,10 @@ class MachineCard:
         """The card, faults first."""
         rows = sorted(self.findings, key=lambda finding: finding.mend is None)
         return (
-            f'{STYLE}<div class="minihyena"><div class="mh-title">Machine card</div>'
+            f'<div class="mh-title">Machine card</div>'
             f'<div class="mh-caption">{escape(self.describe())}</div>'
-            f'<ul class="mh-findings">{"".join(map(_item, rows))}</ul></div>'
+            f'<ul class="mh-findings">{"".join(map(_item, rows))}</ul>'
         )
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        data: dict[str, Any] = {"text/plain": self.describe()}
-        try:
-            import ipywidgets
-        except ImportError:
-            return data | {"text/html": self.html()}
-        view: dict[str, Any] = ipywidgets.HTML(self.html())._repr_mimebundle_(**kwargs)
-        return view | data
 
 
 def _item(finding: Finding) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "spans",
     "states",
     "table",
+    "texts",
     "to_numpy",
 ]
 
@@ -91,6 +92,15 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) ->
         '<div class="mh-table" tabindex="0"><table>'
         f"<caption>{escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def texts(named: dict[str, str]) -> str:
+    """HTML of texts as a model wrote them, each under its name."""
+    return "".join(
+        f'<div class="mh-notice">{escape(name)}</div>'
+        f'<div class="mh-text">{escape(text)}</div>'
+        for name, text in named.items()
     )
 
 

@@ -238,6 +238,7 @@ class Notebook:
         card = Card(self, title)
         for index in self.code_cells():
             self._to_the_end(RUN, index)
+            assert self.faults() == []
             if card.root.count():
                 return card
         raise AssertionError(f"no cell of {self.name} shows a card {title!r}")
@@ -277,7 +278,8 @@ class Notebook:
         """ "Light" or "Dark"; returns when it is on."""
         self.command("apputils:change-theme", theme=f"JupyterLab {name}")
         light = str(name == "Light").lower()
-        self.page.locator(f'body[data-jp-theme-light="{light}"]').wait_for()
+        body = self.page.locator(f'body[data-jp-theme-light="{light}"]')
+        body.wait_for(state="attached")
 
     def settles(self, script: str) -> list[Any]:
         """What the list `script` finds holds once it is empty, or at the last."""

@@ -237,6 +237,11 @@ BANK = {
             drawing(lambda x, t: x.softmax(-1) / max(t, 1e-3)),
             "after renormalising",
         ),
+        (
+            "after softmax, at T = 0 too",
+            drawing(lambda x, t: x.softmax(-1) / t),
+            "after renormalising",
+        ),
         ("ignores T", drawing(lambda x, t: x.softmax(-1)), "T has no effect"),
         ("always best", lambda x, t, *, generator: x.argmax(-1), "same at T = 1"),
         ("zero", drawing(lambda x, t: (x / t).softmax(-1)), "T = 0 means the best"),

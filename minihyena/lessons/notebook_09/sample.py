@@ -71,10 +71,13 @@ def frequency_case(logits: Tensor, temperature: float, seed: int) -> Case:
     return Case(args, torch.tensor(expected).double(), given, run, tolerance)
 
 
+COLD = "T = 0 means the best choice, not a division"
+
+
 def cold(fn: Function, failures: Failures) -> str | None:
     """Is temperature 0 all that goes wrong?"""
     if all(case.args[1] == 0 for case, _ in failures):
-        return "T = 0 means the best choice, not a division"
+        return COLD
     return None
 
 
@@ -98,8 +101,18 @@ SAMPLE_MISTAKES = (
         "Should a large T bring the chances closer together or further apart?",
     ),
     Mistake(
+        COLD,
+        weights_mistake(lambda logits, t: torch.softmax(logits / t, -1)),
+        "Which id should be drawn as T comes ever closer to 0?",
+    ),
+    Mistake(
         "dividing probabilities changes nothing after renormalising: T has no effect",
         weights_mistake(lambda logits, t: torch.softmax(logits, -1)),
+        "On which side of the softmax does T belong?",
+    ),
+    Mistake(
+        "dividing probabilities changes nothing after renormalising: T has no effect",
+        weights_mistake(lambda logits, t: torch.softmax(logits, -1) / t),
         "On which side of the softmax does T belong?",
     ),
     Mistake(

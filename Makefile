@@ -3,7 +3,7 @@
 
 PYTHON     ?= python3
 LAB_FLAGS  ?=
-NB_WORKERS ?= 2
+WORKERS    ?= 2
 
 VENV  := .venv
 READY := $(VENV)/.ready
@@ -11,7 +11,8 @@ RUN   := $(VENV)/bin/python -m
 # Kernels and tools are looked up on PATH. It is set only where they run: the Python
 # that makes .venv must never be the one inside it.
 WITH  := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter"
-# Two notebooks at a time, one thread each, fill two cores without fighting over them.
+# Two workers of one thread each fill two cores; two of two threads each would wait for
+# one another most of the time.
 ALONE := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 SUPPORTED := 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
 
@@ -57,11 +58,12 @@ lab: $(READY)
 	  $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS)
 
 test: $(READY)
-	$(WITH) $(RUN) pytest tests --ignore=tests/browser
+	$(WITH) $(ALONE) $(RUN) pytest tests --ignore=tests/browser \
+	  -n $(WORKERS) --dist loadfile
 	$(WITH) $(ALONE) $(RUN) pytest notebooks --nbval --nbval-current-env \
 	  --nbval-cell-timeout=120 --nbval-sanitize-with tests/nbval.cfg \
-	  -n $(NB_WORKERS) --dist loadfile
-	$(WITH) $(RUN) pytest tests/browser
+	  -n $(WORKERS) --dist loadfile
+	$(WITH) $(ALONE) $(RUN) pytest tests/browser
 
 check: $(READY)
 	$(RUN) ruff check .

@@ -126,7 +126,7 @@ def test_flat_gives_the_first_order_the_slow_half_as_the_official_code_does() ->
     assert f.decays[0].min() > f.decays[1].max()
 
 
-# As measured on eight seeds: init, features E, sine frequency -> std, roughness, centroid.
+# Means over eight seeds: init, features E, sine frequency; std, roughness, centroid.
 STATISTICS = [
     ("torch", 3, 1, 0.092, 3e-7, 0.008),
     ("torch", 5, 10, 0.41, 0.067, 0.067),

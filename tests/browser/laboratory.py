@@ -46,7 +46,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # seconds until something that should become true counts as missing
 RUNNING = 400.0  # the same for all cells of a notebook
 FORSAKEN = 900  # a server whose tests were killed ends after so many idle seconds
-WINDOW = {"width": 1280, "height": 1000}
+WINDOW = 1280, 1000
 OUTSIDE = re.compile(r"^(https?|wss?|ftp)://(?!(127\.0\.0\.1|localhost)(:\d+)?(/|$))")
 QUIET = [
     "--disable-gpu",
@@ -171,7 +171,7 @@ class Notebook:
         self.console: list[str] = []
         self._wrong: list[str] = []
         self.context = browser.new_context(
-            viewport=WINDOW,
+            viewport={"width": WINDOW[0], "height": WINDOW[1]},
             device_scale_factor=2 if PICTURES else 1,
             service_workers="block",  # they would ask past the watch
         )
@@ -271,7 +271,7 @@ class Notebook:
         titles = self.page.locator(".minihyena .mh-title").all_inner_texts()
         return [Card(self, t, titles[:i].count(t)) for i, t in enumerate(titles)]
 
-    def resize(self, width: int, height: int = WINDOW["height"]) -> None:
+    def resize(self, width: int = WINDOW[0], height: int = WINDOW[1]) -> None:
         self.page.set_viewport_size({"width": width, "height": height})
 
     def change_theme(self, name: str) -> None:
@@ -284,7 +284,9 @@ class Notebook:
     def settles(self, script: str) -> list[Any]:
         """What the list `script` finds holds once it is empty, or at the last."""
         with suppress(TookTooLong):
-            self.page.wait_for_function(f"() => !({script})().length", timeout=15_000)
+            self.page.wait_for_function(
+                f"() => !({script})().length", timeout=20_000, polling=100
+            )
         return list(self.page.evaluate(script))
 
     def _to_the_end(self, script: str, argument: Any) -> None:
@@ -313,7 +315,7 @@ class Card:
     """A widget, used as a learner does: by the words on its controls."""
 
     def __init__(self, notebook: Notebook, title: str, number: int = 0) -> None:
-        self.title, self.page = title, notebook.page
+        self.notebook, self.page, self.title = notebook, notebook.page, title
         name = self.page.locator(".mh-title", has_text=re.compile(f"^{title}$"))
         self.root = self.page.locator(".minihyena", has=name).nth(number)
         self.caption = self.root.get_by_role("status")
@@ -372,7 +374,7 @@ class Card:
     def photograph(self, name: str) -> None:
         """Save `name`.png, if pictures are wanted."""
         if PICTURES:
-            height = self.root.bounding_box()["height"]
-            self.page.set_viewport_size(WINDOW | {"height": int(height) + 200})
+            height = self.root.evaluate("card => card.offsetHeight")
+            self.notebook.resize(height=height + 200)
             self.root.screenshot(path=Path(PICTURES) / f"{name}.png")
-            self.page.set_viewport_size(WINDOW)
+            self.notebook.resize()

@@ -12,6 +12,7 @@ from .laboratory import ROOT, Notebook
 
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 LEAST_CONTRAST = 4.5  # WCAG 2, level AA, for text of any size
+SILENT = {"Learning rate"}  # no picture before the training shows it
 assert NOTEBOOKS, "there is nothing to test"
 
 
@@ -24,6 +25,13 @@ def notebook(
         with evidence(notebook, folder):
             notebook.run_all()
         yield notebook
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(notebook: Notebook) -> Iterator[None]:
+    yield
+    notebook.resize()
+    notebook.change_theme("Light")
 
 
 def test_all_cells_run_without_an_error(notebook: Notebook) -> None:
@@ -47,6 +55,8 @@ def test_every_control_redraws_the_picture_when_moved_by_keyboard(
     moved = []
     for card in notebook.cards():
         for label, control in card.controls().items():
+            if label in SILENT or label not in card.controls():  # closed by another
+                continue
             before = card.drawn()
             card.move(control)
             card.redrawn(before)
@@ -71,8 +81,7 @@ def test_numbers_can_be_shown_instead_of_the_picture(notebook: Notebook) -> None
 def test_widgets_wrap_instead_of_sticking_out(notebook: Notebook, width: int) -> None:
     notebook.resize(width)
     found = notebook.settles(CLIPPED)
-    notebook.resize(1280)
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
@@ -81,6 +90,6 @@ def test_the_words_of_widgets_can_be_read_in_both_themes(
 ) -> None:
     notebook.change_theme(theme)
     words = notebook.page.evaluate(CONTRASTS)
-    notebook.change_theme("Light")
     assert len(words) > 10
-    assert [which for contrast, which in words if contrast < LEAST_CONTRAST] == []
+    faint = [f"{c:.1f} {which}" for c, which in words if c < LEAST_CONTRAST]
+    assert not faint, "\n".join(faint)

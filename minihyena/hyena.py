@@ -141,12 +141,12 @@ class HyenaOperator(nn.Module):
         y: Tensor = self.out_proj(mixed.squeeze(-1).transpose(1, 2))
         return y
 
-    def flops(self, length: int) -> float:
-        """Multiplications and additions of one forward pass of one sequence.
+    def flops(self, length: int, batch: int = 1) -> float:
+        """Multiplications and additions of one forward pass of (batch, length, D).
 
         Projections, short convolution, gates, and three transforms of length 2L at
         2.5 n log2 n each for every long filter (Poli et al. 2023, Prop. 3.2, with the
-        N + 1 projections the operator has). The filter's own network is counted too.
+        N + 1 projections the operator has). The filters are made once for the batch.
         """
         order, width = self.config.order, self.width
         n = 2 * length
@@ -154,13 +154,10 @@ class HyenaOperator(nn.Module):
         projections = 2 * (order + 2) * width**2 * length
         short = 2 * self.config.short_taps * (order + 1) * width * length
         network = 0 if self.filter is None else count_matrix_weights(self.filter)
-        return (
-            projections
-            + short
-            + order * width * length
-            + self.config.long_filters * width * transforms
-            + 2 * network * length
-        )
+        gates = order * width * length
+        long = self.config.long_filters * width * transforms
+        sequence = projections + short + gates + long
+        return batch * sequence + 2 * network * length
 
     @classmethod
     def from_official(

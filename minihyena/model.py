@@ -178,16 +178,16 @@ class LanguageModel(nn.Module):
             *groups,
         ]
 
-    def flops(self, length: int) -> float:
-        """Multiplications and additions of one forward pass of one sequence; training
-        takes about three times as many.
+    def flops(self, length: int, batch: int = 1) -> float:
+        """Multiplications and additions of one forward pass of ids (batch, length);
+        training takes about three times as many.
         """
         config = self.config
         inner = round(config.mlp_ratio * config.width)
         mlp = 4 * config.width * inner * length
         head = 2 * config.width * config.vocab_size * length
-        mixers = sum(block.mixer.flops(length) for block in self.blocks)
-        return float(mixers + config.depth * mlp + head)
+        mixers = sum(block.mixer.flops(length, batch) for block in self.blocks)
+        return float(mixers + batch * (config.depth * mlp + head))
 
 
 @contextmanager

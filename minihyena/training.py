@@ -121,7 +121,8 @@ def train(
     rates = [group["lr"] for group in optimizer.param_groups]
     parameters = [p for p in model.parameters() if p.requires_grad]
     good, best = _Snapshot(parameters), _Snapshot(parameters)
-    cost = getattr(model, "flops", lambda length: math.nan)(config.length)
+    count = getattr(model, "flops", lambda length, batch: math.nan)
+    cost = 3 * count(config.length, config.batch_size)
     lowest, waited, seconds, progress, step = math.inf, 0, 0.0, 0.0, 0
     while progress < 1:
         started = time.perf_counter()
@@ -169,7 +170,7 @@ def train(
             config.learning_rate * factor,
             norm,
             tokens,
-            3 * cost * step * config.batch_size,
+            cost * step,
             seconds,
             validation,
         )

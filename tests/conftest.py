@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import hypothesis
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,6 +18,10 @@ hypothesis.settings.register_profile(
     "minihyena", deadline=None, derandomize=os.environ.get("CI") == "true"
 )
 hypothesis.settings.load_profile("minihyena")
+
+# Tests are small: a second thread has nothing to do but wait, and on a busy machine
+# it makes them ten times slower.
+torch.set_num_threads(1)
 
 
 def skip_or_fail(reason: str, *, required: bool) -> NoReturn:

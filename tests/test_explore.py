@@ -682,11 +682,13 @@ def test_a_cell_that_is_run_again_stops_its_old_room(factory, corpus):
 
 def test_a_kernel_interrupt_stops_the_cell_and_not_the_thread(factory, corpus):
     room = make_room(factory, corpus, TrainConfig(steps=10**6, length=LENGTH))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a kernel
     room.start()
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         time.sleep(20)
+    signal.signal(signal.SIGINT, before)
     seen = len(room.history.records)
     wait_for(lambda: len(room.history.records) > seen + 2)
     assert room.phase == "running"

@@ -188,18 +188,18 @@ def test_a_mixer_refuses_a_wrong_shape(
 
 @every_mixer
 def test_flops_are_those_torch_counts_and_the_transforms(case: str) -> None:
-    mixer, u = build(case), draw(1, LONGEST, WIDTH)
+    mixer, u = build(case), draw(3, LONGEST, WIDTH)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         mixer(u)
     expected = float(counter.get_total_flops())
     if isinstance(mixer, HyenaOperator):
         config, n = mixer.config, 2 * LONGEST
         log2 = torch.tensor(float(n)).log2().item()
-        expected += config.order * WIDTH * LONGEST  # gates
+        expected += 3 * config.order * WIDTH * LONGEST  # gates
         # Three transforms, 2.5 n log2 n each; a complex product is 6 operations.
         a_filter = 3 * 2.5 * n * log2 + 6 * LONGEST
-        expected += config.long_filters * WIDTH * a_filter
-    assert mixer.flops(LONGEST) == pytest.approx(expected)
+        expected += 3 * config.long_filters * WIDTH * a_filter
+    assert mixer.flops(LONGEST, batch=3) == pytest.approx(expected)
 
 
 # Hyena: the recurrence, the matrix and the two conventions.

@@ -72,7 +72,7 @@ def test_one_record_a_step_counting_tokens_and_flops() -> None:
     records = list(run(model, steps=5))
     assert [r.step for r in records] == [1, 2, 3, 4, 5]
     assert [r.tokens for r in records] == [4 * LENGTH * n for n in range(1, 6)]
-    a_step = 3 * 4 * model.flops(LENGTH)
+    a_step = 3 * model.flops(LENGTH, batch=4)
     assert [r.flops for r in records] == pytest.approx(
         [a_step * n for n in range(1, 6)]
     )

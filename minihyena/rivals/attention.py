@@ -90,9 +90,9 @@ class SoftmaxAttention(nn.Module):
         y: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(-2))
         return y
 
-    def flops(self, length: int) -> float:
-        """Multiplications and additions of one forward pass of one sequence.
+    def flops(self, length: int, batch: int = 1) -> float:
+        """Multiplications and additions of one forward pass of (batch, length, D).
 
         Scores and mixing are counted over the whole square, as they are computed.
         """
-        return 8 * self.width**2 * length + 4 * self.width * length**2
+        return batch * (8 * self.width**2 * length + 4 * self.width * length**2)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from enum import StrEnum, auto
 from threading import Event, Lock, Thread, current_thread, get_ident
 
+import torch
+
 from minihyena.training import Record
 
 __all__ = ["Loop", "Phase", "Turns"]
@@ -130,10 +132,16 @@ class Loop:
                 self.join()
 
     def _in_background(self) -> None:
+        # One core is left to the page that draws: threads that wait for a core that
+        # somebody else has make a step take many times as long.
+        threads = torch.get_num_threads()
+        torch.set_num_threads(max(1, threads - 1))
         try:
             self._work(None)
         except BaseException as error:
             self.error = error  # kept for join(), shown by on_change
+        finally:
+            torch.set_num_threads(threads)
 
     def _work(self, steps: int | None) -> None:
         try:

@@ -6,12 +6,14 @@ parametrised long convolutions interleaved with data-controlled gating.
 
 from importlib.util import find_spec
 
-if find_spec("torch") is None:
-    raise ModuleNotFoundError(
-        "minihyena needs PyTorch; in the project's folder `make lab` installs it, or "
-        'python -m pip install -c constraints.txt -e ".[lab]"',
-        name="torch",
-    )
+for _needed in ("torch", "numpy", "safetensors"):
+    if find_spec(_needed) is None:
+        raise ModuleNotFoundError(
+            f"minihyena needs {_needed}; in the project's folder `make lab` installs "
+            'all of it, or: python -m pip install -c constraints.txt -e ".[lab]" '
+            "(python -P minihyena/doctor.py tells all that is missing)",
+            name=_needed,
+        )
 
 from minihyena import checkpoints, corpora, tasks
 from minihyena.conv import causal_conv, toeplitz

@@ -21,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return int(options.command(options))
-    except (ValueError, OSError, TypeError) as error:
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, OSError, TypeError, RuntimeError) as error:
         print(f"minihyena: {error}", file=sys.stderr)
         return 1
 
@@ -109,8 +111,7 @@ def run_train(options: argparse.Namespace) -> int:
     bar = tqdm(
         total=100, bar_format="{percentage:3.0f}%|{bar}|{postfix}", disable=None
     )  # no bar where standard error is no terminal
-    bar.write(f"{'step':>6} {'tokens':>11} {'seconds':>8} {'loss':>6} {'held out':>9}")
-    curve, code = [], 0
+    curve, code, record = [], 0, None
     try:
         for record in train(model, corpus, recipe, generator=generator):
             done = 100 * recipe.progress(record.step, record.seconds)
@@ -118,6 +119,8 @@ def run_train(options: argparse.Namespace) -> int:
             bar.update(done - bar.n)
             if record.validation_loss is None:
                 continue
+            if not curve:
+                bar.write("  step      tokens  seconds   loss  held out")
             curve.append((record.step, record.seconds, record.validation_loss))
             bar.write(
                 f"{record.step:6} {record.tokens:11,} {record.seconds:8.1f} "
@@ -128,7 +131,10 @@ def run_train(options: argparse.Namespace) -> int:
     except Diverged as error:
         bar.write(f"diverged: {error}")
         code = 1
-    bar.close()
+    finally:
+        bar.close()
+    if record is None:
+        return code  # not a step was taken: an older checkpoint is worth more
     notes = {"corpus": corpus.name, "seed": options.seed, "validation": curve}
     checkpoints.save(options.out, model, corpus.tokenizer, notes)
     chosen = "" if options.out == LATEST else f" --checkpoint {options.out}"

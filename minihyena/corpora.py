@@ -186,20 +186,33 @@ def read(name: str | Path, cache: Path | None = None) -> str:
     path = Path(name)
     if str(name) not in CORPORA and path.is_file():
         try:
-            return path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError as error:
             raise ValueError(
                 f"{path} is not UTF-8 text: byte {error.start} does not fit; "
                 "save it as UTF-8 first"
             ) from None
-    if path.suffix and str(name) not in CORPORA:
-        raise ValueError(f"no such file: {path}; known corpora: {', '.join(CORPORA)}")
+    if str(name) not in CORPORA and (path.suffix or len(path.parts) > 1):
+        what = "a folder" if path.is_dir() else "no such file"
+        raise ValueError(f"{path}: {what}; known corpora: {', '.join(CORPORA)}")
     download = CORPORA[choose("corpus", str(name), CORPORA)]
     if download is None:
-        from pydoc_data.topics import topics
-
-        return "\n\n".join(topics[topic].strip() for topic in sorted(topics))
+        return python_docs()
     return fetch(str(name), download, cache or cache_folder()).read_text("utf-8")
+
+
+def python_docs() -> str:
+    """The help topics of this Python in order, every paragraph once.
+
+    Topics quote one another; a passage met twice would be held out and learned.
+    """
+    from pydoc_data.topics import topics
+
+    paragraphs: dict[str, str] = {}
+    for topic in sorted(topics):
+        for paragraph in topics[topic].strip().split("\n\n"):
+            paragraphs.setdefault(" ".join(paragraph.split()), paragraph)
+    return "\n\n".join(paragraphs.values())
 
 
 def fetch(name: str, download: Download, cache: Path) -> Path:

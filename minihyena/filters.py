@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minihyena.errors import choose
+from minihyena.errors import check_length, choose
 
 __all__ = ["FilterConfig", "ImplicitFilter", "decay_window", "positional_features"]
 
@@ -61,6 +61,11 @@ class FilterConfig:
             raise ValueError(
                 "the window needs 0 < fast_decay <= slow_decay and 0 < target < 1; got "
                 f"{self.fast_decay}, {self.slow_decay} and {self.target}"
+            )
+        if not math.isfinite(self.shift + self.sine_frequency):
+            raise ValueError(
+                "shift and sine_frequency must be finite; "
+                f"got {self.shift} and {self.sine_frequency}"
             )
         choose("filter init", self.init, INITS)
         choose("layout of decays", self.decays, DECAYS)
@@ -179,12 +184,3 @@ def init_small(layer: nn.Module, std: float = 0.02) -> None:
         nn.init.normal_(layer.weight, std=std)
         if isinstance(layer, nn.Linear) and layer.bias is not None:
             nn.init.zeros_(layer.bias)
-
-
-def check_length(length: int, max_length: int) -> None:
-    """ValueError unless 1 <= length <= max_length: never a silent truncation."""
-    if not 1 <= length <= max_length:
-        raise ValueError(
-            f"length {length} is outside 1 .. max_length = {max_length}; "
-            "shorten the input or build with a larger max_length"
-        )

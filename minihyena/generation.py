@@ -140,7 +140,11 @@ def draw(
         dropped = torch.zeros_like(before, dtype=torch.bool)
         dropped.scatter_(-1, order, before >= top_p)
         logits = logits.masked_fill(dropped, float("-inf"))
-    return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
+    chances = logits.softmax(-1)
+    if generator is not None:  # a draw happens where its generator is
+        chances = chances.to(generator.device)
+    drawn = torch.multinomial(chances, 1, generator=generator)[:, 0]
+    return drawn.to(logits.device)
 
 
 @torch.no_grad()

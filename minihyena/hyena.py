@@ -14,8 +14,8 @@ from torch.nn.functional import pad
 
 from minihyena import official
 from minihyena.conv import causal_conv, toeplitz
-from minihyena.errors import choose
-from minihyena.filters import FilterConfig, ImplicitFilter, check_length
+from minihyena.errors import check_input, choose
+from minihyena.filters import FilterConfig, ImplicitFilter
 
 __all__ = ["HyenaConfig", "HyenaOperator", "hyena_matrix", "hyena_recurrence"]
 
@@ -111,14 +111,11 @@ class HyenaOperator(nn.Module):
     def streams(self, u: Tensor) -> tuple[Tensor, list[Stage]]:
         """u (B, L, D) -> v (B, D, L) and the N stages in the order they are applied.
 
-        Raises ValueError for a wrong shape or a length above max_length.
+        Raises ValueError for a wrong shape or device or a length above max_length,
+        TypeError for a dtype other than the weights'.
         """
-        if u.dim() != 3 or u.shape[-1] != self.width:
-            raise ValueError(
-                f"u must be (B, L, D) with D = {self.width}; got {tuple(u.shape)}"
-            )
+        check_input(u, self.in_proj.weight, self.max_length)
         length = u.shape[1]
-        check_length(length, self.max_length)
         p = self.in_proj(u).transpose(1, 2)
         p = self.short_filter(pad(p, (self.config.short_taps - 1, 0)))  # causal
         *gates, v = p.chunk(self.config.order + 1, dim=1)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from minihyena.errors import choose
-from minihyena.filters import check_length, init_small
+from minihyena.errors import check_length, choose
+from minihyena.filters import init_small
 from minihyena.hyena import HyenaConfig, HyenaOperator
 from minihyena.rivals import AttentionConfig, SoftmaxAttention
 

@@ -66,8 +66,11 @@ class TrainConfig:
         sizes = ("steps", "minutes", "length", "batch_size", "learning_rate", "clip")
         for name in (*sizes, "evaluate_every", "evaluate_windows", "patience"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be above 0; got {value}")
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be above 0 and finite; got {value}")
+        for name in ("final_rate", "warmup", "weight_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in 0 .. 1; got {getattr(self, name)}")
 
     def progress(self, step: int, seconds: float) -> float:
         """Share of the run that is done after `step` steps and `seconds`: 0 .. 1."""
@@ -252,5 +255,6 @@ def _groups(model: nn.Module, config: TrainConfig) -> list[dict[str, object]]:
             config.learning_rate, config.weight_decay
         )
     else:
-        groups = [{"params": list(model.parameters()), "lr": config.learning_rate}]
+        everything = {"params": list(model.parameters()), "lr": config.learning_rate}
+        groups = [everything | {"weight_decay": config.weight_decay}]
     return [group for group in groups if group["params"]]

@@ -123,7 +123,7 @@ def test_a_divergence_is_told_and_the_last_good_model_kept(
         ("train --corpus pythondocs", "known, nearest first: python-docs"),
         ("train --corpus {text} --mixer hyenna", "nearest first: hyena, attention"),
         ("train --corpus {text} --tokenizer word", "unknown tokenizer 'word'"),
-        ("train --corpus {text} --steps 0", "steps must be above 0; got 0"),
+        ("train --corpus {text} --steps 0", "steps must be above 0 and finite; got 0"),
         ("train --corpus {text} --depth 0", "depth must be at least 1; got 0"),
         ("train --corpus {text} --length 99999", "one window needs 100000"),
         ("train --corpus {text} --device cuda:77", "device 'cuda:77' cannot be used"),
@@ -190,3 +190,16 @@ def test_it_runs_as_a_module_and_hands_on_the_exit_code(tmp_path: Path) -> None:
     assert run.returncode == 1
     assert run.stderr.startswith("minihyena: no checkpoint none")
     assert run.stdout == ""
+
+
+def test_an_interrupt_before_the_first_step_keeps_the_older_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "model.safetensors"
+    out.write_bytes(b"older")
+    monkeypatch.setattr("minihyena.__main__.train", interrupted)
+    assert main(["train", "--steps", "1", "--out", str(out)]) == 0
+    assert out.read_bytes() == b"older"

@@ -114,8 +114,9 @@ def test_a_path_may_be_a_string(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda p: p, r"unknown corpus .*known, nearest first: .*python-docs"),
-        (lambda p: p / "missing.txt", r"no such file: .*missing.txt; known .*python-"),
+        (lambda p: p, r": a folder; known corpora: python-docs, tinyshakespeare"),
+        (lambda p: p / "missing.txt", r"missing.txt: no such file; known .*python-"),
+        (lambda p: p / "missing", "no such file"),
         (lambda p: "tinyshakespear", "known, nearest first: tinyshakespeare, python"),
         (lambda p: "pythondocs", "known, nearest first: python-docs, tinyshakes"),
         (lambda p: "", "unknown corpus ''"),
@@ -352,3 +353,17 @@ def test_the_default_cache_is_the_projects_own_where_there_is_one(
     monkeypatch.setattr(corpora, "cache_folder", lambda: tmp_path)
     load("served")
     assert [path.name for path in tmp_path.iterdir()] == ["served.txt"]
+
+
+def test_no_long_passage_of_the_python_docs_is_both_learned_and_held_out() -> None:
+    corpus = load()
+    learned = corpus.text[: len(corpus.train)]
+    held_out = corpus.text[len(corpus.train) :]
+    runs = {learned[i : i + 100] for i in range(len(learned) - 99)}
+    assert not [i for i in range(len(held_out) - 99) if held_out[i : i + 100] in runs]
+
+
+def test_a_byte_order_mark_is_no_character(tmp_path: Path) -> None:
+    path = tmp_path / "marked.txt"
+    path.write_bytes("hyena".encode("utf-8-sig"))
+    assert load(path).text == "hyena"

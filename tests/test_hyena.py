@@ -595,3 +595,14 @@ def test_the_shared_frequency_stays_one_parameter_after_save_and_load() -> None:
     assert sum("freq" in name for name, _ in again.named_parameters()) == 1
     u = draw(1, 12, 4).float()
     assert torch.equal(again(u), op(u))
+
+
+@every_mixer
+def test_another_dtype_or_device_is_refused_by_name(case: str) -> None:
+    mixer = build(case).float()
+    with pytest.raises(TypeError, match=r"u is torch\.float64, .* torch\.float32"):
+        mixer(draw(1, 4, WIDTH).double())
+    with pytest.raises(TypeError, match=r"u is torch\.int64"):
+        mixer(torch.ones(1, 4, WIDTH, dtype=torch.int64))
+    with pytest.raises(ValueError, match="u is on meta, the weights on cpu"):
+        mixer(torch.ones(1, 4, WIDTH, device="meta"))

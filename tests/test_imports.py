@@ -191,3 +191,22 @@ def test_every_module_lists_what_it_offers(name: str) -> None:
 def test_every_public_name_exists_and_they_are_few() -> None:
     assert all(hasattr(minihyena, name) for name in minihyena.__all__)
     assert len(set(minihyena.__all__)) == len(minihyena.__all__) <= 30
+
+
+@pytest.mark.parametrize("package", ["torch", "numpy", "safetensors"])
+def test_a_missing_package_is_named_with_the_command_that_mends_it(
+    package: str,
+) -> None:
+    hidden = (
+        "import importlib.util as u, runpy, sys; found = u.find_spec; "
+        f"u.find_spec = lambda n, *a: None if n == {package!r} else found(n, *a); "
+        "sys.argv = ['minihyena', 'doctor']; "
+        "runpy.run_module('minihyena', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", hidden], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert f"minihyena needs {package}" in last
+    assert "make lab" in last

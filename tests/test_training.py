@@ -449,9 +449,9 @@ def test_training_goes_on_after_a_divergence_with_a_lower_rate() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"steps": 0}, "steps must be above 0; got 0"),
-        ({"minutes": -1.0}, "minutes must be above 0; got -1.0"),
-        ({"minutes": math.nan}, "minutes must be above 0; got nan"),
+        ({"steps": 0}, "steps must be above 0 and finite; got 0"),
+        ({"minutes": -1.0}, "minutes must be above 0 and finite; got -1.0"),
+        ({"minutes": math.nan}, "minutes must be above 0 and finite; got nan"),
         ({"length": 0}, "length must be above 0"),
         ({"batch_size": 0}, "batch_size must be above 0"),
         ({"evaluate_every": 0}, "evaluate_every must be above 0"),
@@ -499,3 +499,24 @@ def test_a_window_longer_than_the_model_reads_is_refused() -> None:
 def test_a_device_that_is_not_here_is_refused(device: str) -> None:
     with pytest.raises(ValueError, match=f"device '{device}' cannot be used here"):
         next(run(build(), device=device))
+
+
+def test_a_plain_module_gets_the_weight_decay_of_the_configuration() -> None:
+    config = TrainConfig(steps=1, weight_decay=0.3)
+    (group,) = training._groups(torch.nn.Linear(2, 2), config)
+    assert group["weight_decay"] == 0.3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("minutes", math.inf),
+        ("learning_rate", math.inf),
+        ("warmup", 2.0),
+        ("warmup", -1.0),
+        ("weight_decay", -1.0),
+    ],
+)
+def test_a_number_out_of_range_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        TrainConfig(**{"steps": 1, name: value})

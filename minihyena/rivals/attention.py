@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from minihyena.filters import check_length
+from minihyena.errors import check_input
 
 __all__ = ["AttentionConfig", "SoftmaxAttention"]
 
@@ -58,11 +58,7 @@ class SoftmaxAttention(nn.Module):
 
     def heads(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """u (B, L, D) -> queries, keys, values, each (B, G, L, P)."""
-        if u.dim() != 3 or u.shape[-1] != self.width:
-            raise ValueError(
-                f"u must be (B, L, D) with D = {self.width}; got {tuple(u.shape)}"
-            )
-        check_length(u.shape[1], self.max_length)
+        check_input(u, self.in_proj.weight, self.max_length)
         split = self.in_proj(u).unflatten(-1, (3, self.config.heads, -1))
         q, k, v = split.permute(2, 0, 3, 1, 4)
         return (self.turn(q), self.turn(k), v) if self.config.rotary else (q, k, v)

@@ -1,7 +1,7 @@
 """What is asked of the page itself, in its own language."""
 
 __all__ = [
-    "AT_THE_END", "CELLS", "CLIPPED", "CONTRASTS", "CURVE", "DRAWN", "INSERT",
+    "AT_THE_END", "CELLS", "CLIPPED", "CONTRASTS", "CURVE", "DRAWN", "FITTED", "INSERT",
     "INTERRUPT", "LISTEN", "MOVABLE", "READY", "RUN",
 ]  # fmt: skip
 
@@ -12,7 +12,8 @@ READY = """() => {
   return kernel?.connectionStatus === "connected" && kernel.status === "idle";
 }"""
 
-# Errors of callbacks and threads belong to no cell, yet all pass by here.
+# Errors of callbacks and threads belong to no cell, yet all pass by here. Left out is
+# what the kernel says when Lab asks for widgets before ipywidgets is imported.
 LISTEN = """() => {
   const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
   window.heard = [];
@@ -21,7 +22,8 @@ LISTEN = """() => {
       window.heard.push(content.ename + ": " + content.evalue);
       console.debug(content.traceback.join("\\n").replace(/\\x1b\\[[0-9;]*m/g, ""));
     }
-    if (header.msg_type === "stream" && content.name === "stderr")
+    if (header.msg_type === "stream" && content.name === "stderr"
+        && !content.text.startsWith("No such comm"))
       window.heard.push("stderr: " + content.text);
   });
 }"""
@@ -60,6 +62,15 @@ DRAWN = """card => Array.from(card.querySelectorAll(".main-svg"), s => s.innerHT
 
 CURVE = """(card, name) => Array.from(card.querySelector(".js-plotly-plot")
   ._fullData.find(trace => trace.name === name).y)"""
+
+# The notebook reaches to the side bar at the right, and pictures fill their place.
+FITTED = """width => {
+  const panel = document.querySelector(".jp-NotebookPanel").getBoundingClientRect();
+  const gap = innerWidth - panel.right;
+  return innerWidth === width && gap >= 0 && gap < 100
+    && Array.from(document.querySelectorAll(".minihyena .js-plotly-plot"))
+      .every(plot => plot._fullLayout.width === plot.clientWidth);
+}"""
 
 # What sticks out of a widget, is cut off in it, or makes the notebook scroll sideways.
 CLIPPED = """() => {

@@ -11,8 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,13 @@ from playwright.sync_api import (
     Route,
     expect,
 )
-from playwright.sync_api import TimeoutError as TookTooLong
 
 from .in_page import (
     AT_THE_END,
     CELLS,
     CURVE,
     DRAWN,
+    FITTED,
     INSERT,
     INTERRUPT,
     LISTEN,
@@ -186,7 +186,7 @@ class Notebook:
         """Show the notebook without the side bar; returns when its kernel is ready."""
         place = f"/lab/workspaces/{secrets.token_hex(4)}/tree/{self.name}?"
         self.page.goto(self._address.replace("/lab?", place))
-        self.page.wait_for_function(READY)
+        assert self.until(lambda: self.page.evaluate(READY)), "no kernel came up"
         self.page.evaluate(LISTEN)
         self.command("application:toggle-left-area")
 
@@ -272,22 +272,26 @@ class Notebook:
         return [Card(self, t, titles[:i].count(t)) for i, t in enumerate(titles)]
 
     def resize(self, width: int = WINDOW[0], height: int = WINDOW[1]) -> None:
+        """Returns when Lab and all pictures have taken the new width."""
         self.page.set_viewport_size({"width": width, "height": height})
+        fitted = self.until(lambda: self.page.evaluate(FITTED, width))
+        assert fitted, f"the pictures do not follow a window {width} px wide"
 
     def change_theme(self, name: str) -> None:
         """ "Light" or "Dark"; returns when it is on."""
         self.command("apputils:change-theme", theme=f"JupyterLab {name}")
         light = str(name == "Light").lower()
-        body = self.page.locator(f'body[data-jp-theme-light="{light}"]')
-        body.wait_for(state="attached")
+        body = self.page.locator("body")
+        expect(body).to_have_attribute("data-jp-theme-light", light)
 
-    def settles(self, script: str) -> list[Any]:
-        """What the list `script` finds holds once it is empty, or at the last."""
-        with suppress(TookTooLong):
-            self.page.wait_for_function(
-                f"() => !({script})().length", timeout=20_000, polling=100
-            )
-        return list(self.page.evaluate(script))
+    def until(self, ask: Callable[[], Any], seconds: float = PATIENCE) -> bool:
+        """Ask until the answer is true; False if it does not become so."""
+        deadline = time.monotonic() + seconds
+        while not ask():
+            if time.monotonic() > deadline:
+                return False
+            self.page.wait_for_timeout(50)
+        return True
 
     def _to_the_end(self, script: str, argument: Any) -> None:
         self._start(script, argument)
@@ -304,7 +308,7 @@ class Notebook:
 
     def finish(self) -> None:
         """Wait for the end of what was begun."""
-        self.page.wait_for_function("window.outcome", timeout=1000 * RUNNING)
+        self.until(lambda: self.page.evaluate("window.outcome"), seconds=RUNNING)
         assert self.page.evaluate("window.outcome") == "done"
 
 
@@ -357,15 +361,7 @@ class Card:
 
     def redrawn(self, before: str) -> None:
         """Wait until the picture is another one than `before`."""
-        self.wait(f"(card, before) => ({DRAWN})(card) !== before", before)
-
-    def wait(self, script: str, argument: Any) -> None:
-        """Wait until `script(card, argument)` is true in the page."""
-        self.page.wait_for_function(
-            f"([card, argument]) => ({script})(card, argument)",
-            arg=[self.root.element_handle(), argument],
-            polling=100,
-        )
+        assert self.notebook.until(lambda: self.drawn() != before), "still the same"
 
     def curve(self, name: str) -> list[float]:
         """The heights of one trace of the picture."""

@@ -49,7 +49,7 @@ def steps(room: Card) -> int:
 def learn(room: Card, more: int = 10) -> float:
     """Wait until it has taken some more steps; the seconds that one took."""
     first, began = steps(room), time.monotonic()
-    room.wait(f"(card, goal) => ({STEPS})(card) >= goal", first + more)
+    assert room.notebook.until(lambda: steps(room) >= first + more)
     return (time.monotonic() - began) / (steps(room) - first)
 
 

@@ -48,14 +48,14 @@ def test_a_callback_that_fails(notebook: Notebook) -> None:
     notebook.run("press.on_click(lambda _: {}['missing'])")
     notebook.run("display(press)")
     notebook.page.get_by_role("button", name="Fail").click()
-    notebook.page.wait_for_function("window.heard.length")
+    assert notebook.until(lambda: notebook.page.evaluate("window.heard.length"))
     assert notebook.faults() == ["kernel: KeyError: 'missing'"]
 
 
 def test_a_thread_that_fails(notebook: Notebook) -> None:
     notebook.run("from threading import Thread")
     notebook.run("t = Thread(target=lambda: [][0]); t.start(); t.join()")
-    notebook.page.wait_for_function("window.heard.length")
+    assert notebook.until(lambda: notebook.page.evaluate("window.heard.length"))
     assert "IndexError: list index out of range" in str(notebook.faults())
 
 

@@ -1,3 +1,4 @@
+import gc
 import json
 import math
 import os
@@ -6,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
+from dataclasses import replace
 from types import SimpleNamespace
 
 import ipywidgets
@@ -28,6 +31,8 @@ from minihyena.explore import (
     snapshot,
     table,
     texts,
+    training_panel,
+    training_run,
 )
 from minihyena.explore.live import MEND
 from minihyena.explore.parts import spans, states, to_numpy
@@ -492,7 +497,7 @@ def test_the_room_learns_exactly_what_a_plain_loop_learns(room, factory, corpus)
     assert facts["loss"] == pytest.approx(np.mean(losses[-5:]))
     assert room.history.smooth[2] == pytest.approx(np.mean(losses[:3]))
     assert facts["validation_loss"] == records[-1].validation_loss
-    assert facts["bits"] == records[-1].validation_loss / math.log(2)
+    assert facts["validation_bits"] == records[-1].validation_loss / math.log(2)
     batch, smooth, held = room.figure.data[:3]
     assert list(batch.y) == losses
     assert len(smooth.y) == STEPS
@@ -695,6 +700,152 @@ def test_a_kernel_interrupt_stops_the_cell_and_not_the_thread(factory, corpus):
     room.stop()
 
 
+def endless(factory, corpus):
+    return make_room(factory, corpus, TrainConfig(steps=10**6, length=LENGTH))
+
+
+def within(seconds, action):
+    """Do it in a thread that is given up when it hangs."""
+    thread = threading.Thread(target=action, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), f"hangs for {seconds} s"
+
+
+def test_pause_and_stop_work_for_whoever_holds_the_model(factory, corpus):
+    room, seen = endless(factory, corpus), []
+
+    def hold():
+        with room.turns:
+            for act in (room.pause, room.resume, room.pause, room.stop):
+                act()
+                seen.append((room.phase, len(room.history.records)))
+            time.sleep(0.1)  # the thread is at the door by now
+
+    room.start()
+    wait_for(lambda: room.history.records)
+    within(20, hold)
+    room.join(20)
+    assert [phase for phase, _ in seen] == ["paused", "running", "paused", "stopped"]
+    assert {count for _, count in seen} == {len(room.history.records)}
+    assert room.describe().startswith(f"Stopped after {seen[0][1]:,}")
+
+
+def test_waiting_for_the_end_while_holding_the_model_is_refused(factory, corpus):
+    room = endless(factory, corpus)
+    room.start()
+    with room.turns, pytest.raises(RuntimeError, match=r"join\(\) after it"):
+        room.join()
+    room.stop()
+
+
+def test_a_failed_run_spoils_neither_reset_nor_the_next_room(corpus):
+    for go_on in (TrainingRoom.stop, TrainingRoom.reset, lambda _: None):
+        room = make_room(lambda: Student(poison=2), corpus)
+        room.start()
+        wait_for(lambda room=room: room.phase == "failed")
+        go_on(room)
+    assert make_room(Student, corpus).phase == "ready"
+    with pytest.raises(Diverged, match="step 2"):
+        room.join()
+
+
+def test_an_interrupt_while_the_start_is_drawn_stops_the_run(room, monkeypatch):
+    def interrupted():
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(room.history.loop, "on_change", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        room.run()
+    assert room.phase == "stopped"
+
+
+def test_a_room_that_could_never_write_is_refused(corpus):
+    with pytest.raises(ValueError, match=r"sample_every counts steps.*got 0"):
+        make_room(Student, corpus, sample_every=0)
+    with pytest.raises(ValueError, match="length 2 at least; got 1"):
+        make_room(Student, corpus, TrainConfig(steps=3, length=1))
+    shortest = make_room(Student, corpus, TrainConfig(steps=1, length=2))
+    shortest.run()
+    assert [len(text) for _, text in shortest.history.texts] == [1]
+
+
+def test_every_loss_says_of_which_text_it_is(room):
+    room.train(3)
+    assert "smoothed batch loss <b>" in room.details.value
+    assert "bits" not in room.details.value  # nothing held out has been read so far
+    room.run()
+    bits = f"{room.facts()['validation_loss'] / math.log(2):.4g}"
+    assert f"held-out bits per character <b>{bits}</b>" in room.details.value
+    header, rows = room._numbers()
+    row = dict(zip(header, rows[STEPS - 1], strict=True))
+    last = room.history.records[-1]
+    assert row["batch loss"] == last.loss
+    assert row["smoothed batch loss"] == room.facts()["loss"]
+    assert row["held-out loss"] == last.validation_loss
+    assert row["batch bits per character"] == last.loss / math.log(2)
+
+
+def test_filters_are_read_between_two_steps_and_drawn_outside_them(
+    factory, corpus, monkeypatch
+):
+    room, held = endless(factory, corpus), {"read": set(), "drawn": set()}
+
+    def watch(owner, name, what):
+        true = getattr(owner, name)
+
+        def watched(*args):
+            held[what].add(room.turns.mine)
+            return true(*args)
+
+        monkeypatch.setattr(owner, name, watched)
+
+    watch(training_run, "taps", "read")
+    watch(training_panel, "draw_losses", "drawn")
+    room.start()
+    wait_for(lambda: len(room.history.records) > 2)
+    room.set("channel", 3)
+    room.history.change()
+    room.stop()
+    assert held == {"read": {True}, "drawn": {False}}
+
+
+def test_controls_can_be_moved_by_whoever_holds_the_model(factory, corpus):
+    room = endless(factory, corpus)
+    room._next_redraw = -math.inf
+
+    def hold():
+        for channel in [*range(8)] * 3:
+            with room.turns:
+                time.sleep(0.005)
+                room.set("channel", channel)
+
+    room.start()
+    within(30, hold)
+    room.stop()
+    assert room.state()["channel"] == 7
+
+
+def test_a_room_that_nobody_uses_is_forgotten(corpus):
+    room = weakref.ref(make_room(Student, corpus, name="a room to forget"))
+    assert room() is not None
+    widget_module.Widget.close_all()
+    gc.collect()
+    assert room() is None
+
+
+def test_the_room_keeps_the_best_model_as_a_plain_loop_does(factory, corpus):
+    config = replace(CONFIG, learning_rate=0.5, evaluate_every=1, patience=STEPS)
+    room, model = make_room(factory, corpus, config), factory("hyena")
+    room.run()
+    losses = [loss for _, loss in room.history.validations]
+    assert min(losses) < losses[-1]
+    list(train(model, corpus, config, generator=torch.Generator().manual_seed(0)))
+    pairs = zip(room.model.parameters(), model.parameters(), strict=True)
+    assert all(torch.equal(mine, plain) for mine, plain in pairs)
+
+
 def test_a_failing_picture_fails_the_run_instead_of_hiding(room, monkeypatch):
     def broken(*args):
         raise ArithmeticError("cannot draw")
@@ -739,6 +890,30 @@ def test_a_loop_that_runs_cannot_be_started_twice():
     loop.stop()
     loop.join()
     assert loop.phase == "stopped"
+
+
+def test_a_stop_is_never_turned_into_a_pause():
+    loop = make_loop(10**6, [], delay=0.001)
+    loop.start()
+    loop.stop()
+    loop.pause()
+    assert loop.phase == "stopped"
+    with pytest.raises(RuntimeError, match="has stopped"):
+        loop.start()
+
+
+def test_a_pause_is_taken_back_at_once():
+    seen = []
+    loop = make_loop(50, seen, delay=0.001)
+    for _ in range(10):
+        loop.start()
+        with loop.turns:
+            loop.pause()
+            assert loop.phase == "paused"
+    loop.start()
+    loop.join(20)
+    assert [record.step for record in seen] == list(range(1, 51))
+    assert loop.phase == "finished"
 
 
 def test_an_interrupt_in_the_cell_that_trains_stops_the_run():

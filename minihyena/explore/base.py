@@ -175,18 +175,17 @@ class Explorer(W.VBox):  # type: ignore[misc]
 
     def _apply(self, state: State) -> None:
         """Set many controls, then draw once; again where one opens up another."""
-        with self._lock:
-            for _ in range(2):
-                self._quiet = True
-                try:
-                    for name, value in state.items():
-                        if value in self.controls.get(name, ()):
-                            self.pickers[name].value = value
-                finally:
-                    self._quiet = False
-                self.redraw()
-                if self.state() == self.state() | state:
-                    break
+        for _ in range(2):
+            self._quiet = True
+            try:
+                for name, value in state.items():
+                    if value in self.controls.get(name, ()):
+                        self.pickers[name].value = value
+            finally:
+                self._quiet = False
+            self.redraw()
+            if self.state() == self.state() | state:
+                break
 
     def _changed(self) -> None:
         if not self._quiet:
@@ -196,8 +195,8 @@ class Explorer(W.VBox):  # type: ignore[misc]
 
     def redraw(self) -> None:
         """Ask the learner's object again and draw what it says."""
+        self._compute()  # may wait for the learner's object, so without the lock
         with self._lock:
-            self._compute()
             with self.figure.batch_update():
                 self._draw()
             caption_still(self.figure, self.describe())

@@ -18,7 +18,7 @@ from minihyena.explore.training_figure import (
     room_figure,
     thin,
 )
-from minihyena.explore.training_loop import Phase
+from minihyena.explore.training_loop import Phase, Turns
 from minihyena.explore.training_run import Run
 from minihyena.training import TrainConfig
 
@@ -51,6 +51,7 @@ class TrainingPanel(Explorer):
         self.blind = math.log(corpus.tokenizer.vocab_size)
         kinds = {CharacterTokenizer: "character", ByteTokenizer: "byte"}
         self.unit = kinds.get(type(corpus.tokenizer), "token")
+        self.turns = Turns()
         self._run: Run | None = None
         self._mixer: str | None = None
         self._views: tuple[FilterView, FilterView] | None = None
@@ -101,18 +102,22 @@ class TrainingPanel(Explorer):
         return [self.texts]
 
     def _compute(self) -> None:
+        with self.turns:  # between two steps, and never asked for inside the lock
+            self._read()
+
+    def _read(self) -> None:
         run = self._run = self._current()
         self._offer(run)
         where, channel = (self.pickers[n].value for n in ("filter", "channel"))
-        self._views = None
+        views = None
         if where:
             layer, order = where
             now, then = run.taps(layer), run.before[layer]
-            self._views = view(now[order, channel]), view(then[order, channel])
+            views = view(now[order, channel]), view(then[order, channel])
+        self._views = views
         n = len(run.records)
         first, loss = (run.records[0].loss, run.smooth[n - 1]) if n else (None, None)
         held = run.validations[-1][1] if run.validations else None
-        shown = loss if held is None else held
         self._facts = {
             "phase": run.loop.phase,
             "step": run.records[n - 1].step if n else 0,
@@ -124,7 +129,7 @@ class TrainingPanel(Explorer):
             "first_loss": first,
             "loss": loss,  # smoothed
             "validation_loss": held,
-            "bits": None if shown is None else shown / math.log(2),
+            "validation_bits": None if held is None else held / math.log(2),
             "halved": bool(first and loss is not None and loss < first / 2),
             "filter_change": run.change(),
             "error": type(run.loop.error).__name__ if run.loop.error else None,
@@ -160,10 +165,10 @@ class TrainingPanel(Explorer):
         chips: dict[str, Any] = {"parameters": f["parameters"]}
         if not f["step"]:
             return chips
-        chips |= {"step": f["step"], "loss": f["loss"]}
+        chips |= {"step": f["step"], "smoothed batch loss": f["loss"]}
         if f["validation_loss"] is not None:
             chips["held-out loss"] = f["validation_loss"]
-        chips[f"bits per {self.unit}"] = f["bits"]
+            chips[f"held-out bits per {self.unit}"] = f["validation_bits"]
         last = self._run.records[-1]
         chips["tokens a second"] = round(last.tokens / max(last.seconds, 1e-9))
         if f["filter_change"] is not None:
@@ -173,7 +178,8 @@ class TrainingPanel(Explorer):
     def _numbers(self) -> tuple[list[str], list[tuple[Any, ...]]]:
         assert self._run is not None
         run, held = self._run, dict(self._run.validations)
-        header = ["Step", "loss", "smoothed", "held out", f"bits per {self.unit}"]
+        header = ["step", "batch loss", "smoothed batch loss", "held-out loss"]
+        header.append(f"batch bits per {self.unit}")
         losses: list[tuple[Any, ...]] = []
         for i in thin(len(run.records), ROWS):
             step, loss = run.records[i].step, run.records[i].loss

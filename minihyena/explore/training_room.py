@@ -5,23 +5,25 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from torch import nn
 
 from minihyena.corpora import Corpus
-from minihyena.explore.training_loop import Phase, Turns
+from minihyena.explore.training_loop import Phase
 from minihyena.explore.training_panel import SETTINGS, TrainingPanel
 from minihyena.explore.training_run import Run, Writing
 from minihyena.generation import sample_text
 from minihyena.model import MIXERS
-from minihyena.training import TrainConfig
+from minihyena.training import Record, TrainConfig
 
 __all__ = ["TrainingRoom"]
 
 REDRAW_S = 0.2  # at most so often, and drawing takes at most a fifth of the time
 SHORT = TrainConfig(steps=300)
-_ROOMS: dict[str, "TrainingRoom"] = {}  # a cell that is run again stops its old room
+# A cell that is run again stops its old room.
+_ROOMS: WeakValueDictionary[str, "TrainingRoom"] = WeakValueDictionary()
 
 
 class TrainingRoom(TrainingPanel):
@@ -47,10 +49,9 @@ class TrainingRoom(TrainingPanel):
         seed: int = 0,
         name: str = "training room",
     ) -> None:
-        if name in _ROOMS:
-            _ROOMS[name].stop()
+        if old := _ROOMS.get(name):
+            old.stop()
         self.factory, self.corpus, self.seed = factory, corpus, seed
-        self.turns = Turns()
         self._config = config
         self._writing = Writing(corpus, sample_every, sample_length, config.length)
         self._next_redraw = 0.0
@@ -60,7 +61,7 @@ class TrainingRoom(TrainingPanel):
         )
         super().__init__(corpus, config, mixers if named else ())
         self._go.on_click(lambda _: self._guard(self._start_or_pause))
-        self._halt.on_click(lambda _: self._guard(lambda: self._now.loop.stop(False)))
+        self._halt.on_click(lambda _: self._guard(self.stop))
         self._fresh.on_click(lambda _: self._guard(self.reset))
         _ROOMS[name] = self
 
@@ -171,7 +172,7 @@ class TrainingRoom(TrainingPanel):
             self._on_record, self._on_change, self.turns,
         )  # fmt: skip
 
-    def _on_record(self) -> None:
+    def _on_record(self, _: Record) -> None:
         began = time.monotonic()
         if began >= self._next_redraw:
             self.redraw()
@@ -183,6 +184,6 @@ class TrainingRoom(TrainingPanel):
 
     def _start_or_pause(self) -> None:
         if self.phase == Phase.RUNNING:
-            self._now.loop.pause(wait=False)
+            self.pause()
         else:
-            self._now.loop.start()
+            self.start()

@@ -1,7 +1,7 @@
 """One training run and what became of it: losses, texts, filters. No widgets here."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,13 @@ class Writing:
 
     def __init__(self, corpus: Corpus, every: int, length: int, context: int) -> None:
         self.tokenizer = corpus.tokenizer
+        if every < 1:
+            raise ValueError(f"sample_every counts steps, 1 at least; got {every}")
+        if context < 2:
+            raise ValueError(
+                "a window must hold a prompt and what is written after it: length 2 at "
+                f"least; got {context}"
+            )
         self.every = every
         start = corpus.validation[: min(PROMPT, context - 1)]
         self.prompt = corpus.tokenizer.decode(start)
@@ -38,7 +45,8 @@ class Writing:
 class Run:
     """A model, its loop, and everything the loop has told so far.
 
-    `on_record` and `on_change` are called as in `Loop`, after the books are kept.
+    `on_record` and `on_change` are called as in `Loop`; the books are kept within the
+    step, so that all of it belongs together for whoever holds `turns`.
     """
 
     def __init__(
@@ -48,12 +56,12 @@ class Run:
         config: TrainConfig,
         writing: Writing,
         seed: int,
-        on_record: Callable[[], None],
+        on_record: Callable[[Record], None],
         on_change: Callable[[], None],
         turns: Turns,
     ) -> None:
         self.model, self.config, self.writing = model, config, writing
-        self.turns, self.on_record = turns, on_record
+        self.turns = turns
         self.records: list[Record] = []
         self.smooth: list[float] = []  # as long as records, see PART
         self.texts: list[tuple[int, str]] = []  # step, what it wrote
@@ -64,13 +72,15 @@ class Run:
         self._draws = torch.Generator().manual_seed(seed + 1)
         batches = torch.Generator().manual_seed(seed)
         records = train(model, corpus, config, generator=batches)
-        self.loop = Loop(records, config.steps, self._note, on_change, turns)
+        steps = self._noted(records)
+        self.loop = Loop(steps, config.steps, on_record, on_change, turns)
 
     def taps(self, layer: int) -> Tensor:
         """(orders, D, L): what the filter of this layer is now."""
         f = self.filters[layer]
         length = min(reach_of(f, self.config.length), self.config.length)
-        return taps(f, length).clone()
+        with self.turns:
+            return taps(f, length).clone()
 
     @property
     def validations(self) -> list[tuple[int, float]]:
@@ -85,19 +95,21 @@ class Run:
         """How far the filters are from their start, relative to their size there."""
         if not self.before:
             return None
-        far = sum(
-            float((self.taps(layer) - then).square().sum())
-            for layer, then in enumerate(self.before)
-        )
+        with self.turns:  # all layers after the same step
+            far = sum(
+                float((self.taps(layer) - then).square().sum())
+                for layer, then in enumerate(self.before)
+            )
         size = sum(float(then.square().sum()) for then in self.before)
         return math.sqrt(far / max(size, 1e-30))
 
-    def _note(self, record: Record) -> None:
-        window = min(record.step, max(LEAST, record.step // PART))
-        recent = [record, *self.records[len(self.records) - window + 1 :]]
-        self.smooth.append(sum(r.loss for r in recent) / window)
-        self.records.append(record)
-        if record.step % self.writing.every == 0 or record.step == self.config.steps:
-            with self.turns:
+    def _noted(self, records: Iterator[Record]) -> Iterator[Record]:
+        for record in records:
+            window = min(record.step, max(LEAST, record.step // PART))
+            recent = [record, *self.records[len(self.records) - window + 1 :]]
+            self.smooth.append(sum(r.loss for r in recent) / window)
+            self.records.append(record)
+            due = record.step % self.writing.every == 0
+            if due or record.step == self.config.steps:
                 self.texts.append((record.step, self.writing(self.model, self._draws)))
-        self.on_record()
+            yield record

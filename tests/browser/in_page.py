@@ -2,7 +2,7 @@
 
 __all__ = [
     "AT_THE_END", "CELLS", "CLIPPED", "CONTRASTS", "CURVE", "DRAWN", "FITTED", "INSERT",
-    "INTERRUPT", "LISTEN", "MOVABLE", "READY", "RUN",
+    "INTERRUPT", "LISTEN", "MOVABLE", "PLACE", "READY", "RUN",
 ]  # fmt: skip
 
 # The toolbar says "idle" even before there is a kernel: ask the connection instead.
@@ -56,6 +56,8 @@ MOVABLE = """e => e.matches("select") ? !e.disabled && e.length > 1
 
 AT_THE_END = """e => e.matches("select") ? e.selectedIndex === e.length - 1
   : e.ariaValueNow === e.ariaValueMax"""
+
+PLACE = "e => e.matches('select') ? e.selectedIndex : e.ariaValueNow"
 
 DRAWN = """card => Array.from(card.querySelectorAll(".main-svg"), s => s.innerHTML)
   .join()"""

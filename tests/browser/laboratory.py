@@ -36,6 +36,7 @@ from .in_page import (
     INTERRUPT,
     LISTEN,
     MOVABLE,
+    PLACE,
     READY,
     RUN,
 )
@@ -349,11 +350,25 @@ class Card:
 
     def move(self, control: Locator) -> None:
         """One step by keyboard: forwards, or back from the last value."""
-        dropdown = control.evaluate("e => e.matches('select')")
-        forwards, back = (
-            ("ArrowDown", "ArrowUp") if dropdown else ("ArrowRight", "ArrowLeft")
-        )
-        control.press(back if control.evaluate(AT_THE_END) else forwards)
+        forwards, back = "ArrowRight", "ArrowLeft"
+        if control.evaluate("e => e.matches('select')"):
+            forwards, back = "ArrowDown", "ArrowUp"
+        self._press(control, back if control.evaluate(AT_THE_END) else forwards)
+
+    def to_the_end(self, control: Locator) -> None:
+        """To the last value, by keyboard."""
+        if not control.evaluate(AT_THE_END):
+            self._press(control, "End")
+
+    def _press(self, control: Locator, key: str) -> None:
+        """Press until it moved: after a cell ran, Lab can snatch the focus once."""
+        before = control.evaluate(PLACE)
+
+        def moved() -> bool:
+            control.press(key)
+            return bool(control.evaluate(PLACE) != before)
+
+        assert self.notebook.until(moved), f"{key} does nothing"
 
     def drawn(self) -> str:
         """The picture itself, to see whether it changes."""

@@ -35,7 +35,7 @@ def room(notebook: Notebook) -> Iterator[Card]:
     room = Card(notebook, "Training room")
     room.button("Reset").click()
     expect(room.caption).to_have_text(re.compile("^Not started: .*step 0"))
-    room.choice("Steps").press("End")
+    room.to_the_end(room.choice("Steps"))
     expect(room.caption).to_have_text(re.compile("of 1,000"))
     yield room
     room.button("Reset").click()

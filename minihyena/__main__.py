@@ -111,7 +111,8 @@ def run_train(options: argparse.Namespace) -> int:
     bar = tqdm(
         total=100, bar_format="{percentage:3.0f}%|{bar}|{postfix}", disable=None
     )  # no bar where standard error is no terminal
-    curve, code, record = [], 0, None
+    curve: list[tuple[int, float, float]] = []
+    code, record = 0, None
     try:
         for record in train(model, corpus, recipe, generator=generator):
             done = 100 * recipe.progress(record.step, record.seconds)

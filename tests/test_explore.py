@@ -802,11 +802,13 @@ def test_filters_are_read_between_two_steps_and_drawn_outside_them(
         monkeypatch.setattr(owner, name, watched)
 
     watch(training_run, "taps", "read")
+    watch(training_panel, "view", "read")
     watch(training_panel, "draw_losses", "drawn")
     room.start()
     wait_for(lambda: len(room.history.records) > 2)
     room.set("channel", 3)
     room.history.change()
+    room.history.taps(0)
     room.stop()
     assert held == {"read": {True}, "drawn": {False}}
 
@@ -914,6 +916,27 @@ def test_a_pause_is_taken_back_at_once():
     loop.join(20)
     assert [record.step for record in seen] == list(range(1, 51))
     assert loop.phase == "finished"
+
+
+def test_a_thread_that_was_paused_leaves_the_steps_to_the_cell_that_goes_on():
+    loop, seen = make_loop(100, []), []
+
+    def slowly(record):
+        seen.append(threading.current_thread().name)
+        time.sleep(0.05)
+
+    loop.on_record = slowly
+    loop.start()
+    wait_for(lambda: seen)
+    with loop.turns:  # the thread still looks at its last record
+        loop.pause()
+        before = len(seen)
+    loop.run(4)
+    assert seen[before:].count("MainThread") == 4
+    assert len(seen) - before <= 5
+    assert loop.phase == "paused"
+    loop.join(5)
+    assert loop.step == len(seen)
 
 
 def test_an_interrupt_in_the_cell_that_trains_stops_the_run():

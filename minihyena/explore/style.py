@@ -48,6 +48,9 @@ STYLE = f"""<style>
 .minihyena .mh-progress .progress {{
   border-radius: 5px; background: #E4E9ED; height: 10px;
 }}
+.minihyena .noUi-target:not([disabled]) .noUi-handle {{
+  background: {BLUE}; border-color: {BLUE};
+}}
 .minihyena button {{
   font: 600 14px/28px {FONT}; border-radius: 7px; box-shadow: none;
 }}

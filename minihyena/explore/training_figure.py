@@ -54,9 +54,9 @@ def room_figure(blind: float, unit: str) -> go.Figure:
         font={"size": 15, "color": MUTED}, xref="x2 domain", yref="y3 domain",
         x=0.5, y=0.5,
     )  # fmt: skip
-    figure.update_xaxes(title_text="step", domain=[0, 0.55], **left)
-    figure.update_xaxes(domain=[0.68, 1], row=1, col=2)
-    figure.layout.annotations[1].x = 0.68
+    figure.update_xaxes(title_text="step", domain=[0, 0.53], **left)
+    figure.update_xaxes(domain=[0.71, 1], row=1, col=2)
+    figure.layout.annotations[1].x = 0.71
     figure.update_yaxes(title_text="loss, nats", secondary_y=False, **left)
     figure.update_yaxes(
         title_text=f"bits per {unit}", showgrid=False, zeroline=False,

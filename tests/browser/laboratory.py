@@ -382,10 +382,12 @@ class Card:
         """The heights of one trace of the picture."""
         return [y for y in self.root.evaluate(CURVE, name) if y is not None]
 
-    def photograph(self, name: str) -> None:
-        """Save `name`.png, if pictures are wanted."""
+    def photograph(self, name: str, width: int = WINDOW[0]) -> None:
+        """Save `name`.png, if pictures are wanted; `width` is that of the window."""
         if PICTURES:
+            self.page.evaluate("document.activeElement?.blur()")
+            self.notebook.resize(width)
             height = self.root.evaluate("card => card.offsetHeight")
-            self.notebook.resize(height=height + 200)
+            self.notebook.resize(width, height + 200)
             self.root.screenshot(path=Path(PICTURES) / f"{name}.png")
             self.notebook.resize()

@@ -146,10 +146,11 @@ def test_a_kernel_interrupt_leaves_it_alone(room: Card, notebook: Notebook) -> N
 
 
 @pytest.mark.skipif(not PICTURES, reason="MINIHYENA_SCREENSHOTS names no folder")
-def test_a_picture_of_the_room_after_a_while(room: Card) -> None:
+def test_a_picture_of_a_room_that_has_learnt_a_while(room: Card) -> None:
+    room.choice("Steps").select_option("300")
     room.button("Start").click()
     expect(room.root.locator(".mh-text")).to_have_count(2)
-    learn(room)
+    learn(room, 60)
     room.button("Pause").click()
     expect(room.caption).to_have_text(re.compile("^Paused after"))
-    room.photograph("training_room")
+    room.photograph("training_room", width=1090)

@@ -1,16 +1,14 @@
 """One JupyterLab and one Chromium for all browser tests; evidence when one fails."""
 
 import shutil
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Error, sync_playwright
 
 from .laboratory import PICTURES, ROOT, Notebook, chromium_at, jupyter
-
-Open = Callable[[str], Notebook]
 
 
 @pytest.fixture(scope="package")
@@ -53,14 +51,14 @@ def evidence(notebook: Notebook, folder: Path) -> Iterator[None]:
     """If this fails, the error says where to find what the page looked like."""
     try:
         yield
-    except BaseException as error:
-        number = len(list(folder.glob("failed-*")))
-        saved = folder / f"failed-{number}"
+    except Exception as error:
+        saved = folder / f"failed-{len(list(folder.glob('failed-*')))}"
         saved.mkdir()
         error.add_note(f"screenshot, console and server log: {saved}")
-        (saved / "console.txt").write_text("\n".join(notebook.console))
+        (saved / "console.txt").write_text("\n".join(notebook.console), "utf-8")
         shutil.copy(folder / "server.log", saved)
-        notebook.page.screenshot(path=saved / "page.png")
+        with suppress(Error):  # the page may be gone
+            notebook.page.screenshot(path=saved / "page.png")
         raise
 
 

@@ -12,13 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
+    Error,
     Locator,
     Page,
     Playwright,
@@ -193,10 +194,9 @@ class Notebook:
 
     def close(self) -> None:
         """End the kernel and leave the page."""
-        try:
+        with suppress(Error, AssertionError):  # else it ends with the server
             self.command("notebook:shutdown-kernel")
-        finally:
-            self.context.close()
+        self.context.close()
 
     def faults(self) -> list[str]:
         """What went wrong since this was last asked."""

@@ -49,7 +49,8 @@ def steps(room: Card) -> int:
 def learn(room: Card, more: int = 10) -> float:
     """Wait until it has taken some more steps; the seconds that one took."""
     first, began = steps(room), time.monotonic()
-    assert room.notebook.until(lambda: steps(room) >= first + more)
+    came = room.notebook.until(lambda: steps(room) >= first + more)
+    assert came, f"no {more} steps after step {first}"
     return (time.monotonic() - began) / (steps(room) - first)
 
 

@@ -1,5 +1,6 @@
 """The watch over the other tests: whatever goes wrong anywhere, it sees it."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,10 @@ def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
     with opened(browser, lab, folder, "watched.ipynb") as notebook:
         notebook.run_all()
         yield notebook
+
+
+def test_the_kernel_is_this_python(notebook: Notebook) -> None:
+    assert notebook.run("import sys; sys.executable") == repr(sys.executable)
 
 
 def test_a_cell_that_fails(notebook: Notebook) -> None:

@@ -6,7 +6,7 @@ parametrised long convolutions interleaved with data-controlled gating.
 
 from importlib.util import find_spec
 
-for _needed in ("torch", "numpy", "safetensors"):
+for _needed in ("torch", "numpy", "safetensors", "psutil"):
     if find_spec(_needed) is None:
         raise ModuleNotFoundError(
             f"minihyena needs {_needed}; in the project's folder `make lab` installs "
@@ -15,9 +15,9 @@ for _needed in ("torch", "numpy", "safetensors"):
             name=_needed,
         )
 
-from minihyena import checkpoints, corpora, tasks
+from minihyena import checkpoints, corpora, matrices, tasks
 from minihyena.conv import causal_conv, toeplitz
-from minihyena.filters import FilterConfig, ImplicitFilter
+from minihyena.filters import ImplicitConfig, ImplicitFilter
 from minihyena.generation import sample, sample_text
 from minihyena.hyena import (
     HyenaConfig,
@@ -25,19 +25,19 @@ from minihyena.hyena import (
     hyena_matrix,
     hyena_recurrence,
 )
-from minihyena.model import MIXERS, LanguageModel, LMConfig
-from minihyena.rivals import AttentionConfig, SoftmaxAttention
+from minihyena.model import LanguageModel, LMConfig, mixers
+from minihyena.rivals.attention import AttentionConfig, SoftmaxAttention
+from minihyena.rivals.filters import filter_families
 from minihyena.training import Diverged, Record, TrainConfig, evaluate, train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
-    "MIXERS",
     "AttentionConfig",
     "Diverged",
-    "FilterConfig",
     "HyenaConfig",
     "HyenaOperator",
+    "ImplicitConfig",
     "ImplicitFilter",
     "LMConfig",
     "LanguageModel",
@@ -48,8 +48,11 @@ __all__ = [
     "checkpoints",
     "corpora",
     "evaluate",
+    "filter_families",
     "hyena_matrix",
     "hyena_recurrence",
+    "matrices",
+    "mixers",
     "sample",
     "sample_text",
     "tasks",

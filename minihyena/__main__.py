@@ -10,7 +10,7 @@ import torch
 
 from minihyena import checkpoints, corpora
 from minihyena.generation import sample_text
-from minihyena.model import MIXERS, LanguageModel, LMConfig
+from minihyena.model import LanguageModel, LMConfig, mixers
 from minihyena.training import Diverged, TrainConfig, train
 
 LATEST = Path("runs/latest.safetensors")
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add("--tokenizer", default="character", help=", ".join(corpora.TOKENIZERS))
     add("--minutes", type=float, help="training time (default 2 if no --steps)")
     add("--steps", type=int)
-    add("--mixer", default=model.mixer, help=", ".join(MIXERS))
+    add("--mixer", default=model.mixer, help=", ".join(mixers))
     add("--width", type=int, default=model.width)
     add("--depth", type=int, default=model.depth)
     add("--length", type=int, default=recipe.length, help="context, in tokens")
@@ -103,7 +103,7 @@ def run_train(options: argparse.Namespace) -> int:
     generator = torch.Generator().manual_seed(options.seed)
     model = LanguageModel(config, generator)
     print(
-        f"{config.mixer}, {model.parameter_count():,} parameters; {corpus.name}, "
+        f"{options.mixer}, {model.parameter_count():,} parameters; {corpus.name}, "
         f"{len(corpus.train):,} tokens to learn from and {len(corpus.validation):,} "
         f"held out, of {config.vocab_size} kinds; a blind guess loses ln V = "
         f"{math.log(config.vocab_size):.2f} nats"

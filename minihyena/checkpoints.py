@@ -1,23 +1,28 @@
-"""A trained model as one safetensors file: weights, configuration and tokenizer."""
+"""A trained model as one safetensors file: weights, configuration and tokenizer.
+
+Weights that others have written are read too: an official HyenaDNA model, with its
+config.json beside it.
+"""
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from minihyena.corpora import ByteTokenizer, CharacterTokenizer, Tokenizer
-from minihyena.errors import choose
-from minihyena.model import MIXERS, LanguageModel, LMConfig
+from minihyena import hub
+from minihyena.model import LanguageModel, LMConfig, mixers
+from minihyena.options import configure, from_fields, to_fields
+from minihyena.rivals.filters import filter_families
+from minihyena.tokenizers import DNATokenizer, Tokenizer, tokenizers
 
-__all__ = ["Checkpoint", "from_fields", "load", "save"]
+__all__ = ["Checkpoint", "load", "save"]
 
-Config = TypeVar("Config")
+KINDS = mixers | filter_families
 DAMAGE = (SafetensorError, AttributeError, TypeError, RuntimeError, ValueError)
 
 
@@ -37,13 +42,16 @@ def save(
 ) -> None:
     """Write the file whole or not at all; `notes` may hold whatever JSON can.
 
-    Raises TypeError for a tokenizer that is neither CharacterTokenizer nor
-    ByteTokenizer: `load` could not make another.
+    Raises TypeError for a tokenizer that is none of `tokenizers`: `load` could not make
+    another.
     """
-    if not isinstance(tokenizer, CharacterTokenizer | ByteTokenizer):
+    if type(tokenizer) not in tokenizers.values():
         raise TypeError(f"cannot save a {type(tokenizer).__name__} with a checkpoint")
-    alphabet = getattr(tokenizer, "alphabet", None)
-    about = {"config": asdict(model.config), "alphabet": alphabet, "notes": notes or {}}
+    about = {
+        "config": to_fields(model.config, KINDS),
+        "tokenizer": to_fields(tokenizer, tokenizers),
+        "notes": notes or {},
+    }
     weights = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in model.state_dict().items()
@@ -62,10 +70,19 @@ def save(
 def load(path: Path | str) -> Checkpoint:
     """The model on the CPU in evaluation mode, its tokenizer and notes.
 
+    A folder, or a pickle (.ckpt, .pt, .pth, .bin), is read as an official HyenaDNA
+    model, with config.json beside the weights (then the notes are that config); of a
+    pickle the tensors are taken and nothing in it is run.
+
     Raises FileNotFoundError, or ValueError for a file that is damaged, is no
     checkpoint of minihyena, or whose weights do not fit its configuration.
     """
-    if not Path(path).is_file():
+    path = Path(path)
+    if path.is_dir() or (path.is_file() and path.suffix in hub.PICKLES):
+        options, state = hub.read(path)
+        model = LanguageModel.from_hyenadna(state, options).eval()
+        return Checkpoint(model, DNATokenizer(), options)
+    if not path.is_file():
         raise FileNotFoundError(
             f"no checkpoint {path}; `python -m minihyena train --out {path}` writes one"
         )
@@ -73,36 +90,20 @@ def load(path: Path | str) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("minihyena", "null"))
             if about is None:
-                raise ValueError("it was not written by minihyena")
+                raise ValueError(
+                    "it was not written by minihyena; name the folder if it is a "
+                    "HyenaDNA model with a config.json"
+                )
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        values = dict(about["config"])
-        kind = MIXERS[choose("mixer", values["mixer"], MIXERS)]
-        values["mixer_config"] = from_fields(kind.config, values["mixer_config"])
-        config = from_fields(LMConfig, values)
+        config = from_fields(LMConfig, about["config"])
         model = LanguageModel(config, torch.Generator())  # all of it is replaced below
         if model.config.tied:
             weights["head.weight"] = weights["embedding.weight"]
         model.load_state_dict(weights)
-        notes, alphabet = about["notes"], about["alphabet"]
+        tokenizer = configure("tokenizer", about["tokenizer"], tokenizers)
+        notes = about["notes"]
     except KeyError as error:
         raise ValueError(f"{path} is not a sound checkpoint: no {error}") from error
     except DAMAGE as error:
         raise ValueError(f"{path} is not a sound checkpoint: {error}") from error
-    tokenizer = ByteTokenizer() if alphabet is None else CharacterTokenizer(alphabet)
     return Checkpoint(model.eval(), tokenizer, notes)
-
-
-def from_fields(kind: type[Config], values: Mapping[str, Any]) -> Config:
-    """A configuration dataclass from plain values; a misspelt field is an error.
-
-    Raises ValueError naming the unknown field and the known ones, nearest first.
-    """
-    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    hints = get_type_hints(kind)
-    made = {}
-    for name, value in values.items():
-        choose(f"{kind.__name__} field", name, known)
-        if is_dataclass(hints[name]) and isinstance(value, Mapping):
-            value = from_fields(hints[name], value)
-        made[name] = value
-    return kind(**made)

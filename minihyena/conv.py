@@ -1,18 +1,29 @@
-"""Causal convolution y_t = sum over s <= t of h_{t-s} u_s, in three ways that agree.
+"""Causal convolution y_t = sum over s <= t of h_{t-s} u_s, in four ways that agree.
 
 `direct` reads like the definition, `toeplitz` is the matrix the convolution is, `fft`
-is the fast one. B batch, D width, L length of the signal, K <= L taps of the filter.
+is the fast one, `conv_step` takes one time step. B batch, D width, L length of the
+signal, K <= L taps of the filter.
 """
 
+import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from minihyena.errors import choose
+from minihyena.errors import check_conv, choose
 
-__all__ = ["METHODS", "causal_conv", "fast_length", "toeplitz"]
+__all__ = [
+    "METHODS",
+    "ConvState",
+    "causal_conv",
+    "conv_flops",
+    "conv_start",
+    "conv_step",
+    "fast_length",
+    "toeplitz",
+]
 
 SPECTRUM_BYTES = 2**21  # a block of channels whose spectrum takes 2 MB stays in cache
 FEW_TAPS = 8  # up to here adding shifted copies is quicker than any transform
@@ -36,7 +47,7 @@ def causal_conv(
     Source: Poli et al. 2023, Eq. (1); the skip is the authors' code, not the paper's.
     """
     choose("convolution method", method, ["auto", *METHODS])
-    _check(u, h, skip)
+    check_conv(u, h, skip)
     exact = torch.promote_types(u.dtype, h.dtype)
     work = torch.promote_types(exact, torch.float32)
     if method == "auto":
@@ -144,42 +155,39 @@ def fast_length(n: int) -> int:
         n += 1
 
 
+class ConvState(NamedTuple):
+    """A convolution on its way: the filter and the inputs that it can still reach."""
+
+    h: Tensor  # (D, K)
+    past: Tensor  # (B, D, at most K)
+
+
+def conv_start(h: Tensor, batch: int, skip: Tensor | None = None) -> ConvState:
+    """h: (D, K), skip: (D,): the state before the first step."""
+    if skip is not None:
+        h = torch.cat([h[:, :1] + skip[:, None], h[:, 1:]], dim=-1)
+    return ConvState(h, h.new_zeros(batch, len(h), 0))
+
+
+def conv_step(u: Tensor, state: ConvState) -> tuple[Tensor, ConvState]:
+    """u_t: (B, D) -> y_t (B, D), in time O(K); the state passed in stays valid."""
+    h, past = state
+    past = torch.cat([past, u[..., None]], dim=-1)[..., -h.shape[-1] :]
+    work = torch.promote_types(u.dtype, torch.float32)
+    weights = h[:, : past.shape[-1]].flip(-1).to(work)
+    return (weights * past).sum(-1).to(u.dtype), ConvState(h, past)
+
+
+def conv_flops(length: int) -> float:
+    """Operations of one channel: three real transforms of 2L, 2.5 n log2 n each, and
+    the product of two spectra.
+    """
+    n = 2 * length
+    return 7.5 * n * math.log2(n) + 6 * length
+
+
 METHODS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "direct": direct,
     "toeplitz": _toeplitz_conv,
     "fft": _fft_conv,
 }
-
-
-def _check(u: Tensor, h: Tensor, skip: Tensor | None) -> None:
-    if u.dim() != 3 or h.dim() != 2 or u.shape[1] != h.shape[0]:
-        raise ValueError(
-            "causal_conv wants u (B, D, L) and h (D, K) with the same D; "
-            f"got u {tuple(u.shape)} and h {tuple(h.shape)}"
-        )
-    length, taps = u.shape[-1], h.shape[-1]
-    if not 1 <= taps <= length:
-        raise ValueError(
-            f"h has {taps} taps, u only {length} steps; "
-            f"cut h to h[:, :{length}] or pad u with zeros"
-            if taps
-            else "h has no taps; a filter needs at least one"
-        )
-    if skip is not None and skip.shape != h.shape[:1]:
-        raise ValueError(
-            f"skip must have one weight a channel, shape ({h.shape[0]},); "
-            f"got {tuple(skip.shape)}"
-        )
-    parts = [u, h] if skip is None else [u, h, skip]
-    if any(not part.is_floating_point() for part in parts):
-        got = ", ".join(str(part.dtype) for part in parts)
-        raise TypeError(f"causal_conv wants real floating point numbers; got {got}")
-    full = {part.dtype for part in parts} & {torch.float32, torch.float64}
-    if len(full) > 1:
-        raise TypeError("u, h and skip mix float32 and float64; convert one of them")
-    devices = {str(part.device) for part in parts}
-    if len(devices) > 1:
-        raise ValueError(
-            f"u, h and skip are on different devices ({', '.join(sorted(devices))}); "
-            "move them to one with .to(device)"
-        )

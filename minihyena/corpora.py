@@ -1,20 +1,27 @@
-"""Text to learn from: a registry with addresses and hashes, and two tokenizers."""
+"""Text to learn from: a registry with addresses and hashes, and its batches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from minihyena.errors import choose
+from minihyena.tokenizers import (
+    ByteTokenizer,
+    CharacterTokenizer,
+    DNATokenizer,
+    Tokenizer,
+)
 
 __all__ = [
     "CORPORA",
     "ByteTokenizer",
     "CharacterTokenizer",
     "Corpus",
+    "DNATokenizer",
     "Tokenizer",
     "load",
 ]
@@ -35,64 +42,6 @@ CORPORA: dict[str, Download | None] = {
         "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
     ),
 }
-
-
-class Tokenizer(Protocol):
-    """Text to ids in 0 .. vocab_size - 1 and back."""
-
-    @property
-    def vocab_size(self) -> int: ...
-    def encode(self, text: str) -> Tensor: ...
-    def decode(self, ids: Tensor | Sequence[int]) -> str: ...
-
-
-@dataclass(frozen=True)
-class CharacterTokenizer:
-    """One id for every character of `alphabet`, in its order."""
-
-    alphabet: str
-
-    @classmethod
-    def of(cls, text: str) -> "CharacterTokenizer":
-        """The tokenizer of the characters that occur in `text`, sorted."""
-        return cls("".join(sorted(set(text))))
-
-    @property
-    def vocab_size(self) -> int:
-        return len(self.alphabet)
-
-    def encode(self, text: str) -> Tensor:
-        """text -> ids (len(text),) int64; ValueError for a character not in it."""
-        index = {character: i for i, character in enumerate(self.alphabet)}
-        try:
-            return torch.tensor([index[c] for c in text], dtype=torch.int64)
-        except KeyError as error:
-            stranger = error.args[0]
-            raise ValueError(
-                f"character {stranger!r} at position {text.index(stranger)} is not in "
-                f"the vocabulary of {self.vocab_size}; remove it or use "
-                'tokenizer="byte", which knows every text'
-            ) from None
-
-    def decode(self, ids: Tensor | Sequence[int]) -> str:
-        return "".join(self.alphabet[int(i)] for i in ids)
-
-
-@dataclass(frozen=True)
-class ByteTokenizer:
-    """The 256 bytes of UTF-8: knows every text, at more ids for non-English ones."""
-
-    @property
-    def vocab_size(self) -> int:
-        return 256
-
-    def encode(self, text: str) -> Tensor:
-        """text -> ids (number of bytes,) int64."""
-        return torch.tensor(list(text.encode()), dtype=torch.int64)
-
-    def decode(self, ids: Tensor | Sequence[int]) -> str:
-        """Bytes that are no UTF-8 become the replacement character."""
-        return bytes(int(i) for i in ids).decode(errors="replace")
 
 
 TOKENIZERS: dict[str, Callable[[str], Tokenizer]] = {

@@ -3,10 +3,18 @@
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
+import psutil
 import torch
 from torch import Tensor
 
-__all__ = ["check_input", "check_length", "choose"]
+__all__ = [
+    "check_conv",
+    "check_ids",
+    "check_input",
+    "check_length",
+    "check_square",
+    "choose",
+]
 
 
 def choose(kind: str, name: str, known: Iterable[str]) -> str:
@@ -34,13 +42,12 @@ def check_length(length: int, max_length: int) -> None:
         )
 
 
-def check_input(u: Tensor, weight: Tensor, max_length: int) -> None:
-    """Whether a mixer whose first matrix is `weight` (streams, D) can take u (B, L, D).
+def check_input(u: Tensor, width: int, weight: Tensor, max_length: int) -> None:
+    """Whether a mixer of `width` D, of which `weight` is one, can take u (B, L, D).
 
     Raises ValueError for a wrong shape, length or device, TypeError for a dtype other
     than the weights' (under autocast any floating point number will do).
     """
-    width = weight.shape[-1]
     if u.dim() != 3 or u.shape[-1] != width:
         raise ValueError(f"u must be (B, L, D) with D = {width}; got {tuple(u.shape)}")
     check_length(u.shape[1], max_length)
@@ -55,3 +62,85 @@ def check_input(u: Tensor, weight: Tensor, max_length: int) -> None:
             f"u is {u.dtype}, the weights are {weight.dtype}; "
             "convert one of them with .to(dtype)"
         )
+
+
+def check_conv(u: Tensor, h: Tensor, skip: Tensor | None) -> None:
+    """Whether u (B, D, L), h (D, K), skip (D,) can be convolved; raises as
+    `conv.causal_conv`.
+    """
+    if u.dim() != 3 or h.dim() != 2 or u.shape[1] != h.shape[0]:
+        raise ValueError(
+            "causal_conv wants u (B, D, L) and h (D, K) with the same D; "
+            f"got u {tuple(u.shape)} and h {tuple(h.shape)}"
+        )
+    length, taps = u.shape[-1], h.shape[-1]
+    if not 1 <= taps <= length:
+        raise ValueError(
+            f"h has {taps} taps, u only {length} steps; "
+            f"cut h to h[:, :{length}] or pad u with zeros"
+            if taps
+            else "h has no taps; a filter needs at least one"
+        )
+    if skip is not None and skip.shape != h.shape[:1]:
+        raise ValueError(
+            f"skip must have one weight a channel, shape ({h.shape[0]},); "
+            f"got {tuple(skip.shape)}"
+        )
+    parts = [u, h] if skip is None else [u, h, skip]
+    if any(not part.is_floating_point() for part in parts):
+        got = ", ".join(str(part.dtype) for part in parts)
+        raise TypeError(f"causal_conv wants real floating point numbers; got {got}")
+    full = {part.dtype for part in parts} & {torch.float32, torch.float64}
+    if len(full) > 1:
+        raise TypeError("u, h and skip mix float32 and float64; convert one of them")
+    devices = {str(part.device) for part in parts}
+    if len(devices) > 1:
+        raise ValueError(
+            f"u, h and skip are on different devices ({', '.join(sorted(devices))}); "
+            "move them to one with .to(device)"
+        )
+
+
+def check_ids(ids: Tensor, vocab_size: int, max_length: int) -> None:
+    """Whether a language model can read ids (B, L).
+
+    Raises ValueError for a wrong shape, a length above max_length or an id >= V (looked
+    for on the CPU only: elsewhere it would wait for the device), TypeError for ids that
+    are not integers.
+    """
+    if ids.dim() != 2:
+        raise ValueError(f"ids must be (B, L); got {tuple(ids.shape)}")
+    if ids.dtype not in (torch.int64, torch.int32):
+        raise TypeError(f"ids must be integers; got {ids.dtype}")
+    check_length(ids.shape[1], max_length)
+    if ids.device.type == "cpu" and ids.numel():
+        low, high = (int(edge) for edge in ids.aminmax())
+        if low < 0 or high >= vocab_size:
+            raise ValueError(
+                f"ids run from {low} to {high}; the vocabulary has "
+                f"{vocab_size} (0 .. {vocab_size - 1})"
+            )
+
+
+def check_square(u: Tensor, channels: int, copies: int = 3) -> None:
+    """MemoryError unless `copies` of (B, channels, L, L) fit in memory; u is (B, L, D).
+
+    Making the matrices takes more than one copy for a moment.
+    """
+    batch, length = u.shape[:2]
+    one = batch * channels * u.element_size() * copies
+    free = free_bytes(u.device)
+    if one * length**2 > free:
+        raise MemoryError(
+            f"{batch} x {channels} matrices of {length} x {length} would need "
+            f"{one * length**2 / 2**30:,.1f} GiB while they are made; "
+            f"{free / 2**30:,.1f} GiB are free, enough for length "
+            f"{int((free / one) ** 0.5):,}: take fewer sequences or a shorter piece"
+        )
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that can still be had on `device`."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)

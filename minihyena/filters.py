@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from minihyena.errors import check_length, choose
 
-__all__ = ["FilterConfig", "ImplicitFilter", "decay_window", "positional_features"]
+__all__ = ["ImplicitConfig", "ImplicitFilter", "decay_window", "positional_features"]
 
 INITS = ("torch", "small")
 DECAYS = ("spread", "flat")
 
 
 @dataclass(frozen=True)
-class FilterConfig:
+class ImplicitConfig:
     """All choices of an implicit filter.
 
     The defaults start smooth, which learns text fastest in the first minute on two
@@ -75,6 +75,9 @@ class FilterConfig:
         """E = 2K + 1: time itself, K cosines, K sines."""
         return 2 * self.bands + 1
 
+    def build(self, width: int, orders: int, max_length: int) -> "ImplicitFilter":
+        return ImplicitFilter(width, orders, max_length, self)
+
 
 def positional_features(length: int, bands: int) -> Tensor:
     """(L, 2K + 1): time t in [0, 1], then cos(f_k theta) and -sin(f_k theta).
@@ -111,7 +114,7 @@ class ImplicitFilter(nn.Module):
         width: int,
         orders: int,
         max_length: int,
-        config: FilterConfig = FilterConfig(),
+        config: ImplicitConfig = ImplicitConfig(),
     ) -> None:
         super().__init__()
         self.width, self.orders, self.max_length = width, orders, max_length

@@ -33,6 +33,7 @@ def sample(
 
     Raises ValueError for an empty prompt, a prompt and length that exceed max_length
     without `slide`, and temperature, top_k or top_p out of range; before any token.
+    Logits beyond `config.vocab_size` are padding of the vocabulary and never drawn.
     """
     if ids.dim() != 2 or 0 in ids.shape:
         raise ValueError(
@@ -40,7 +41,10 @@ def sample(
             f"got {tuple(ids.shape)}"
         )
     _check_choices(length, temperature, top_k, top_p)
-    limit = getattr(getattr(model, "config", None), "max_length", None)
+    config = getattr(model, "config", None)
+    limit, vocabulary = (
+        getattr(config, name, None) for name in ("max_length", "vocab_size")
+    )
     if limit is not None and not slide and ids.shape[1] + length > limit:
         raise ValueError(
             f"a prompt of {ids.shape[1]} and {length} new tokens exceed max_length = "
@@ -51,7 +55,7 @@ def sample(
     def tokens(ids: Tensor) -> Iterator[Tensor]:
         for _ in range(length):
             logits = _next_logits(model, ids if limit is None else ids[:, -limit:])
-            new = draw(logits, temperature, top_k, top_p, generator)
+            new = draw(logits[:, :vocabulary], temperature, top_k, top_p, generator)
             ids = torch.cat([ids, new[:, None]], dim=1)
             yield new
             if stop is not None and stop(ids):

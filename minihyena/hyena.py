@@ -5,7 +5,7 @@ convolution in frequency; the operator is their alternation.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,9 +13,19 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from minihyena import official
-from minihyena.conv import causal_conv, toeplitz
-from minihyena.errors import check_input, choose
-from minihyena.filters import FilterConfig, ImplicitFilter
+from minihyena.conv import (
+    ConvState,
+    causal_conv,
+    conv_flops,
+    conv_start,
+    conv_step,
+    toeplitz,
+)
+from minihyena.errors import choose
+from minihyena.filters import ImplicitConfig
+from minihyena.mixer import Mixer, matrix_flops
+from minihyena.options import configure
+from minihyena.rivals.filters import filter_families
 
 __all__ = ["HyenaConfig", "HyenaOperator", "hyena_matrix", "hyena_recurrence"]
 
@@ -57,15 +67,18 @@ class HyenaConfig:
 
     "reference" (the official code): N - 1, each with a skip; "paper" (Def. 3.1): N,
     without. Reference order N is paper order N with the first filter the identity.
+    `filter`: a word in filter_families, or the options of one.
     """
 
     order: int = 2
     convention: str = "reference"
     short_taps: int = 3  # of the short convolution after the projections
-    filter: FilterConfig = field(default_factory=FilterConfig)
+    filter: Any = "implicit"
 
     def __post_init__(self) -> None:
         choose("convention", self.convention, CONVENTIONS)
+        chosen = configure("long filter", self.filter, filter_families)
+        object.__setattr__(self, "filter", chosen)
         if self.order < 1 or self.short_taps < 1:
             raise ValueError(
                 "order and short_taps must be at least 1; "
@@ -76,8 +89,11 @@ class HyenaConfig:
     def long_filters(self) -> int:
         return self.order - (self.convention == "reference")
 
+    def build(self, width: int, max_length: int) -> "HyenaOperator":
+        return HyenaOperator(width, max_length, self)
 
-class HyenaOperator(nn.Module):
+
+class HyenaOperator(Mixer):
     """(B, L, D) -> (B, L, D), causal, at most max_length steps.
 
     `filter` is the module of the long filters (None if there are none: order 1 of the
@@ -93,14 +109,14 @@ class HyenaOperator(nn.Module):
         self.width, self.max_length, self.config = width, max_length, config
         streams = (config.order + 1) * width
         self.in_proj = nn.Linear(width, streams)
-        self.short_filter = nn.Conv1d(
+        self.short_filter: Any = nn.Conv1d(
             streams, streams, config.short_taps, groups=streams
         )
         self.out_proj = nn.Linear(width, width)
         orders = config.long_filters
         self.filter: nn.Module | None = None
         if orders:
-            self.filter = ImplicitFilter(width, orders, max_length, config.filter)
+            self.filter = config.filter.build(width, orders, max_length)
         self.skips: nn.Parameter | None = None
         if orders and config.convention == "reference":
             self.skips = nn.Parameter(torch.randn(orders, width))
@@ -114,70 +130,79 @@ class HyenaOperator(nn.Module):
         Raises ValueError for a wrong shape or device or a length above max_length,
         TypeError for a dtype other than the weights'.
         """
-        check_input(u, self.in_proj.weight, self.max_length)
-        length = u.shape[1]
+        self.check(u)
         p = self.in_proj(u).transpose(1, 2)
         p = self.short_filter(pad(p, (self.config.short_taps - 1, 0)))  # causal
         *gates, v = p.chunk(self.config.order + 1, dim=1)
+        long = self.convolutions(u.shape[1])
+        return v, [(gate, *pair) for gate, pair in zip(gates[::-1], long, strict=True)]
+
+    def convolutions(self, length: int) -> list[tuple[Tensor | None, Tensor | None]]:
+        """The filter (D, length) and skip (D,) before each of the N gates."""
         filters = [] if self.filter is None else [*self.filter(length)]
         skips = [None] * len(filters) if self.skips is None else [*self.skips]
         if self.config.convention == "reference":  # the first filter is the identity
             filters, skips = [None, *filters], [None, *skips]
-        return v, list(zip(reversed(gates), filters, skips, strict=True))
+        return list(zip(filters, skips, strict=True))
 
     def matrix(self, u: Tensor) -> Tensor:
         """H(u): (B, D, L, L), the gates frozen; row t is what output t reads."""
+        self.check_matrix(u, self.width)
         return hyena_matrix(self.streams(u)[1])
 
     def values(self, u: Tensor) -> Tensor:
         """v: (B, D, L, 1), so that forward(u) = output(matrix(u) @ values(u))."""
         return self.streams(u)[0][..., None]
 
-    def output(self, mixed: Tensor) -> Tensor:
-        """(B, D, L, 1) -> (B, L, D): the projection back."""
-        y: Tensor = self.out_proj(mixed.squeeze(-1).transpose(1, 2))
-        return y
+    def memory(self, batch: int, length: int) -> list[ConvState | None]:
+        short = conv_start(self.short_filter.weight[:, 0].flip(-1), batch)
+        return [short] + [
+            None if h is None else conv_start(h, batch, skip)
+            for h, skip in self.convolutions(length)
+        ]
+
+    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
+        p, short = conv_step(self.in_proj(u), memory[0])
+        *gates, v = (p + self.short_filter.bias).chunk(self.config.order + 1, dim=-1)
+        states = [short]
+        for gate, state in zip(gates[::-1], memory[1:], strict=True):
+            if state is not None:
+                v, state = conv_step(v, state)
+            v = gate * v
+            states.append(state)
+        return self.out_proj(v), states
 
     def flops(self, length: int, batch: int = 1) -> float:
-        """Multiplications and additions of one forward pass of (batch, length, D).
-
-        Projections, short convolution, gates, and three transforms of length 2L at
-        2.5 n log2 n each for every long filter (Poli et al. 2023, Prop. 3.2, with the
-        N + 1 projections the operator has). The filters are made once for the batch.
+        """Projections (N + 1, and one back), short convolution, gates, long filters
+        and their convolutions (Poli et al. 2023, Prop. 3.2, with one projection more,
+        the value's). The filters are made once for the batch.
         """
         order, width = self.config.order, self.width
-        n = 2 * length
-        transforms = 3 * 2.5 * n * torch.tensor(float(n)).log2().item() + 6 * length
         projections = 2 * (order + 2) * width**2 * length
         short = 2 * self.config.short_taps * (order + 1) * width * length
-        network = 0 if self.filter is None else count_matrix_weights(self.filter)
         gates = order * width * length
-        long = self.config.long_filters * width * transforms
-        sequence = projections + short + gates + long
-        return batch * sequence + 2 * network * length
+        long = self.config.long_filters * width * conv_flops(length)
+        made = 0 if self.filter is None else matrix_flops(self.filter, length)
+        return batch * (projections + short + gates + long) + made
 
     @classmethod
     def from_official(
-        cls, state: Mapping[str, Tensor], config: Mapping[str, Any]
+        cls,
+        state: Mapping[str, Tensor],
+        config: Mapping[str, Any],
+        layout: str = "standalone",
     ) -> "HyenaOperator":
-        """The official standalone operator's weights and constructor arguments.
+        """The official operator's weights and constructor arguments.
 
+        `layout` is the code they come from: "standalone" (standalone_hyena.py of
+        HazyResearch/safari, standalone_hyenadna.py of HazyResearch/hyena-dna), "safari"
+        (src/ of both), or "zoology" (HazyResearch/zoology, order 2 only).
         Raises ValueError for an unknown option and for missing, extra or wrongly
-        shaped keys, naming them. Source: standalone_hyena.py of HazyResearch/safari.
+        shaped keys, naming them.
         """
-        options = official.operator_options(config)
-        ours = cls(
-            **options["shape"],
-            config=HyenaConfig(
-                **options["operator"], filter=FilterConfig(**options["filter"])
-            ),
-        )
+        shape, operator, filter = official.operator_options(config, layout)
+        operator["filter"] = ImplicitConfig(**filter)
+        ours = HyenaConfig(**operator).build(**shape)
         shapes = {name: tensor.shape for name, tensor in ours.state_dict().items()}
-        depth = ours.config.filter.depth
-        ours.load_state_dict(official.operator_state(state, shapes, depth))
+        ours.load_state_dict(official.operator_state(state, shapes, layout))
         return ours
-
-
-def count_matrix_weights(module: nn.Module) -> int:
-    """Entries of every Linear weight below `module`: one multiplication each a step."""
-    return sum(m.weight.numel() for m in module.modules() if isinstance(m, nn.Linear))

@@ -3,63 +3,66 @@
 B batch, L length, D width, V vocabulary.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from minihyena.errors import check_length, choose
-from minihyena.filters import init_small
-from minihyena.hyena import HyenaConfig, HyenaOperator
-from minihyena.rivals import AttentionConfig, SoftmaxAttention
+from minihyena import hub
+from minihyena.errors import check_ids
+from minihyena.filters import ImplicitConfig, init_small
+from minihyena.hyena import HyenaConfig
+from minihyena.official_model import model_options, model_state
+from minihyena.options import configure
+from minihyena.rivals.attention import (
+    AttentionConfig,
+    LinearAttentionConfig,
+    SlidingWindowConfig,
+)
+from minihyena.rivals.gated import GSSConfig, H3Config, MultiHeadHyenaConfig
+from minihyena.rivals.recurrent import AFTConfig, GRUConfig, RWKVConfig
 
-__all__ = ["MIXERS", "Block", "LMConfig", "LanguageModel", "MixerKind"]
+__all__ = ["Block", "LMConfig", "LanguageModel", "mixers"]
 
-
-class MixerKind(NamedTuple):
-    """A mixer's module, built as module(width, max_length, config), and its config."""
-
-    module: type[nn.Module]
-    config: type
-
-
-MIXERS = {
-    "hyena": MixerKind(HyenaOperator, HyenaConfig),
-    "attention": MixerKind(SoftmaxAttention, AttentionConfig),
+mixers: dict[str, type] = {  # name -> options, which build(width, max_length) a Mixer
+    "hyena": HyenaConfig,
+    "attention": AttentionConfig,
+    "sliding_window": SlidingWindowConfig,
+    "linear_attention": LinearAttentionConfig,
+    "aft": AFTConfig,
+    "h3": H3Config,
+    "gss": GSSConfig,
+    "rwkv": RWKVConfig,
+    "gru": GRUConfig,
+    "multihead_hyena": MultiHeadHyenaConfig,
 }
 
 
 @dataclass(frozen=True)
 class LMConfig:
-    """`mixer` is a name in MIXERS, `mixer_config` that mixer's options (None: default).
+    """`mixer` is a word in `mixers` (its defaults) or the options of one.
 
-    Raises ValueError for an unknown mixer and for sizes below 1, TypeError if
-    `mixer_config` belongs to another mixer.
+    Raises ValueError for an unknown mixer and for sizes below 1, TypeError for options
+    that are no mixer's.
     """
 
     vocab_size: int
     max_length: int = 256
     width: int = 128
     depth: int = 2
-    mixer: str = "hyena"
-    mixer_config: Any = None
+    mixer: Any = "hyena"
     mlp_ratio: float = 2.0
     dropout: float = 0.0
     tied: bool = True  # head and embedding share their weight
+    vocab_multiple: int = 1  # embedding and head get rows up to a multiple of this
 
     def __post_init__(self) -> None:
-        kind = MIXERS[choose("mixer", self.mixer, MIXERS)]
-        if self.mixer_config is None:
-            object.__setattr__(self, "mixer_config", kind.config())
-        if not isinstance(self.mixer_config, kind.config):
-            raise TypeError(
-                f"mixer {self.mixer!r} is configured by {kind.config.__name__}; "
-                f"got {type(self.mixer_config).__name__}"
-            )
-        for name in ("vocab_size", "max_length", "width", "depth"):
+        object.__setattr__(self, "mixer", configure("mixer", self.mixer, mixers))
+        for name in ("vocab_size", "max_length", "width", "depth", "vocab_multiple"):
             if getattr(self, name) < 1:
                 raise ValueError(
                     f"{name} must be at least 1; got {getattr(self, name)}"
@@ -70,6 +73,11 @@ class LMConfig:
                 f"got {self.mlp_ratio} and {self.dropout}"
             )
 
+    @property
+    def padded_vocab(self) -> int:
+        """vocab_size rounded up to a multiple of vocab_multiple: how many logits."""
+        return -(-self.vocab_size // self.vocab_multiple) * self.vocab_multiple
+
 
 class Block(nn.Module):
     """r <- r + mixer(norm(r)); r <- r + mlp(norm(r)), on (B, L, D)."""
@@ -78,8 +86,7 @@ class Block(nn.Module):
         super().__init__()
         width, inner = config.width, round(config.mlp_ratio * config.width)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        module = MIXERS[config.mixer].module
-        self.mixer: Any = module(width, config.max_length, config.mixer_config)
+        self.mixer = config.mixer.build(width, config.max_length)
         self.mlp = nn.Sequential(
             nn.Linear(width, inner), nn.GELU("tanh"), nn.Linear(inner, width)
         )
@@ -93,6 +100,9 @@ class Block(nn.Module):
 
 class LanguageModel(nn.Module):
     """ids (B, L) int64 -> logits (B, L, V); logits at t predict the token at t + 1.
+
+    With a `vocab_multiple` there are logits beyond V that stand for no token; `sample`
+    leaves them out.
 
     Initialised as the official language models: matrices and embedding normal(0, 0.02),
     the last matrix of each branch scaled by 1 / sqrt(2 depth), so that the loss starts
@@ -108,10 +118,10 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.config = config
         with drawing_from(generator):
-            self.embedding = nn.Embedding(config.vocab_size, config.width)
+            self.embedding = nn.Embedding(config.padded_vocab, config.width)
             self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
             self.norm = nn.LayerNorm(config.width)
-            self.head = nn.Linear(config.width, config.vocab_size, bias=False)
+            self.head = nn.Linear(config.width, config.padded_vocab, bias=False)
             own = {m for f in self.filters() for m in f.modules()}
             for module in self.modules():
                 if module not in own:
@@ -124,21 +134,8 @@ class LanguageModel(nn.Module):
             self.head.weight = self.embedding.weight
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Raises ValueError for a wrong shape, a length above max_length or an id >= V,
-        TypeError for ids that are not integers.
-        """
-        if ids.dim() != 2:
-            raise ValueError(f"ids must be (B, L); got {tuple(ids.shape)}")
-        if ids.dtype not in (torch.int64, torch.int32):
-            raise TypeError(f"ids must be integers; got {ids.dtype}")
-        check_length(ids.shape[1], self.config.max_length)
-        if ids.device.type == "cpu" and ids.numel():
-            low, high = (int(edge) for edge in ids.aminmax())
-            if low < 0 or high >= self.config.vocab_size:
-                raise ValueError(
-                    f"ids run from {low} to {high}; the vocabulary has "
-                    f"{self.config.vocab_size} (0 .. {self.config.vocab_size - 1})"
-                )
+        """Raises as errors.check_ids: shape, length, dtype, ids outside 0 .. V - 1."""
+        check_ids(ids, self.config.vocab_size, self.config.max_length)
         r = self.embedding(ids)
         for block in self.blocks:
             r = block(r)
@@ -168,6 +165,8 @@ class LanguageModel(nn.Module):
         ]
         taken = {p for group in groups for p in group["params"]}
         matrices = {m.weight for m in self.modules() if isinstance(m, nn.Linear)}
+        units = [m for m in self.modules() if isinstance(m, nn.RNNBase)]
+        matrices |= {p for m in units for p in m.parameters() if p.dim() == 2}
         matrices -= taken | {self.embedding.weight}
         rest = [p for p in self.parameters() if p not in taken]
         decayed = [p for p in rest if p in matrices]
@@ -185,9 +184,47 @@ class LanguageModel(nn.Module):
         config = self.config
         inner = round(config.mlp_ratio * config.width)
         mlp = 4 * config.width * inner * length
-        head = 2 * config.width * config.vocab_size * length
+        head = 2 * config.width * config.padded_vocab * length
         mixers = sum(block.mixer.flops(length, batch) for block in self.blocks)
         return float(mixers + batch * (config.depth * mlp + head))
+
+    @classmethod
+    def from_hyenadna(
+        cls,
+        state: Mapping[str, Tensor],
+        config: Mapping[str, Any],
+        shift: float = 0.05,
+        layout: str = "standalone",
+    ) -> "LanguageModel":
+        """The official model's weights and constructor arguments.
+
+        `shift` is the floor of the filters' window where the config does not state it,
+        and none does: 0.05 in standalone_hyenadna.py, with which the published weights
+        are used, 0 in the code that trained them. `layout` as in
+        HyenaOperator.from_official. The language models of HazyResearch/safari have the
+        same names. Raises ValueError for an unknown option and for missing, extra or
+        wrongly shaped keys, naming them.
+        Source: Nguyen et al. 2023 (arXiv 2306.15794), standalone_hyenadna.py.
+        """
+        fields, operator, filter = model_options(config, shift, layout)
+        mixer = HyenaConfig(**operator, filter=ImplicitConfig(**filter))
+        model = cls(LMConfig(**fields, mixer=mixer), torch.Generator())  # to be filled
+        shapes = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+        model.load_state_dict(model_state(state, shapes, layout))
+        return model
+
+    @classmethod
+    def from_pretrained(
+        cls, name: Path | str, *, revision: str | None = None, shift: float = 0.05
+    ) -> "LanguageModel":
+        """A published HyenaDNA model in evaluation mode; its letters: DNATokenizer.
+
+        `name` is "hyenadna-tiny-1k" or another of hub.MODELS, "owner/repository" on the
+        Hugging Face hub, or a folder that holds the same files, config.json and
+        weights. Raises as hub.fetch, hub.read and from_hyenadna.
+        """
+        config, state = hub.read(hub.fetch(name, revision))
+        return cls.from_hyenadna(state, config, shift).eval()
 
 
 @contextmanager

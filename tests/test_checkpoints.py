@@ -12,24 +12,29 @@ from safetensors.torch import save_file
 
 from minihyena import (
     AttentionConfig,
-    FilterConfig,
     HyenaConfig,
+    ImplicitConfig,
     LanguageModel,
     LMConfig,
     checkpoints,
 )
-from minihyena.checkpoints import from_fields
-from minihyena.corpora import ByteTokenizer, CharacterTokenizer, Tokenizer
+from minihyena.options import from_fields
+from minihyena.tokenizers import (
+    ByteTokenizer,
+    CharacterTokenizer,
+    DNATokenizer,
+    Tokenizer,
+)
 
 LETTERS = CharacterTokenizer("\n abcdeé€😀")
-TRAINED = FilterConfig(5, 6, 1, train_positions=True, train_decay=True, decays="flat")
+TRAINED = ImplicitConfig(5, 6, 1, train_positions=True, train_decay=True, decays="flat")
 CONFIGS: dict[str, dict[str, Any]] = {
     "hyena": {},
     "hyena-untied": {"tied": False, "dropout": 0.1, "mlp_ratio": 1.5},
-    "hyena-3": {"mixer_config": HyenaConfig(3, short_taps=2)},
-    "hyena-trained": {"mixer_config": HyenaConfig(4, "paper", filter=TRAINED)},
-    "hyena-1": {"mixer_config": HyenaConfig(1)},
-    "attention": {"mixer": "attention", "mixer_config": AttentionConfig(2)},
+    "hyena-3": {"mixer": HyenaConfig(3, short_taps=2)},
+    "hyena-trained": {"mixer": HyenaConfig(4, "paper", filter=TRAINED)},
+    "hyena-1": {"mixer": HyenaConfig(1)},
+    "attention": {"mixer": AttentionConfig(2)},
 }
 
 
@@ -75,8 +80,8 @@ def test_tied_weights_are_written_once_and_stay_tied(file: Path) -> None:
     assert b'"head.weight"' in untied.read_bytes()
 
 
-def test_a_byte_tokenizer_comes_back(tmp_path: Path) -> None:
-    tokenizer = ByteTokenizer()
+@pytest.mark.parametrize("tokenizer", [ByteTokenizer(), DNATokenizer()])
+def test_a_tokenizer_comes_back(tokenizer: Tokenizer, tmp_path: Path) -> None:
     checkpoints.save(tmp_path / "model", build(tokenizer=tokenizer), tokenizer)
     assert checkpoints.load(tmp_path / "model").tokenizer == tokenizer
 
@@ -98,7 +103,7 @@ def test_loading_leaves_the_global_random_state_alone(file: Path) -> None:
 
 def test_saving_replaces_an_older_file_and_leaves_nothing_else(file: Path) -> None:
     checkpoints.save(file, build("attention"), LETTERS)
-    assert checkpoints.load(file).model.config.mixer == "attention"
+    assert checkpoints.load(file).model.config.mixer == AttentionConfig(2)
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
@@ -193,20 +198,21 @@ def rewritten(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
         (lambda a: a["config"].update(widht=8), "'widht'; known, nearest .*: width"),
         (lambda a: a["config"].pop("vocab_size"), "vocab_size"),
         (lambda a: a["config"].update(mixer="hyen"), "mixer 'hyen'; known, .*: hyena"),
-        (lambda a: a["config"].update(mixer_config=[]), "sound checkpoint"),
-        (lambda a: a["config"]["mixer_config"].update(ordre=2), "HyenaConfig field"),
+        (lambda a: a["config"].update(mixer=[]), "sound checkpoint"),
+        (lambda a: a["config"]["mixer"].update(ordre=2), "HyenaConfig field"),
         (
-            lambda a: a["config"]["mixer_config"]["filter"].update(band=2),
-            "FilterConfig field 'band'; known, nearest first: bands",
+            lambda a: a["config"]["mixer"]["filter"].update(band=2),
+            "ImplicitConfig field 'band'; known, nearest first: bands",
         ),
         (lambda a: a["config"].update(width=16), "size mismatch"),
         (lambda a: a["config"].update(depth=3), "blocks.2"),
         (lambda a: a["config"].update(depth=1), "blocks.1"),
         (lambda a: a["config"].update(width="8"), "sound checkpoint"),
         (lambda a: a.pop("config"), "no 'config'"),
-        (lambda a: a.pop("alphabet"), "no 'alphabet'"),
+        (lambda a: a.pop("tokenizer"), "no 'tokenizer'"),
+        (lambda a: a["tokenizer"].update(kind="letters"), "tokenizer 'letters'; known"),
         (lambda a: a.pop("notes"), "no 'notes'"),
-        (lambda a: a["config"].pop("mixer"), "no 'mixer'"),
+        (lambda a: a["config"]["mixer"].pop("kind"), "unknown mixer"),
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(
@@ -234,11 +240,13 @@ def test_a_file_of_another_kind_is_refused(content: bytes, tmp_path: Path) -> No
     assert not sound(tmp_path / "file")
 
 
-def test_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+def test_a_folder_without_an_official_model_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"needs config\.json"):
         checkpoints.load(tmp_path)
 
 
 def test_fields_build_nested_configurations() -> None:
-    made = from_fields(HyenaConfig, {"order": 3, "filter": {"bands": 2}})
-    assert made == HyenaConfig(3, filter=FilterConfig(bands=2))
+    made = from_fields(
+        HyenaConfig, {"order": 3, "filter": {"kind": "implicit", "bands": 2}}
+    )
+    assert made == HyenaConfig(3, filter=ImplicitConfig(bands=2))

@@ -19,13 +19,14 @@ import torch
 from ipywidgets.widgets import widget as widget_module
 from torch import nn
 
-from minihyena import LanguageModel, LMConfig, TrainConfig, train
+from minihyena import LanguageModel, LMConfig, TrainConfig, mixers, train
 from minihyena.corpora import CharacterTokenizer, Corpus
 from minihyena.doctor import Finding
 from minihyena.explore import (
     Card,
     FilterStudio,
     MachineCard,
+    OrderBuilder,
     TokenMixer,
     TrainingRoom,
     snapshot,
@@ -129,11 +130,12 @@ def wait_for(condition, seconds=20):
 # ---- every explorer
 
 
-@pytest.fixture(params=["mixer", "studio", "compared studio", "room"])
+@pytest.fixture(params=["mixer", "studio", "compared studio", "room", "order builder"])
 def explorer(request, factory, corpus):
     model = factory("hyena")
     made = {
         "mixer": TokenMixer,
+        "order builder": OrderBuilder,
         "studio": lambda: FilterStudio(model),
         "compared studio": lambda: FilterStudio(model, snapshot(model)),
         "room": lambda: make_room(factory, corpus),
@@ -578,7 +580,7 @@ def test_the_settings_shape_the_run_until_it_begins(room):
     assert room.facts()["steps"] == 50
     room.set("mixer", "attention")
     assert room.model is not model
-    assert room.model.config.mixer == "attention"
+    assert type(room.model.config.mixer) is mixers["attention"]
     room.train(2)
     assert room.history.records[-1].learning_rate <= 1e-3
     with pytest.raises(RuntimeError, match="steps is fixed once training began"):

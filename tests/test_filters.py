@@ -9,19 +9,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from minihyena import FilterConfig, ImplicitFilter
+from minihyena import ImplicitConfig, ImplicitFilter
 from minihyena.filters import decay_window
 from minihyena.model import drawing_from
 
-DEFAULT = FilterConfig()
-OFFICIAL = FilterConfig(bands=1, sine_frequency=1.0, init="torch", decays="flat")
+DEFAULT = ImplicitConfig()
+OFFICIAL = ImplicitConfig(bands=1, sine_frequency=1.0, init="torch", decays="flat")
 
 
 def build(
     width: int = 4,
     orders: int = 1,
     max_length: int = 32,
-    config: FilterConfig = DEFAULT,
+    config: ImplicitConfig = DEFAULT,
     seed: int = 0,
 ) -> ImplicitFilter:
     with drawing_from(torch.Generator().manual_seed(seed)):
@@ -55,16 +55,18 @@ def by_formula(f: ImplicitFilter, length: int) -> np.ndarray:
 @pytest.mark.parametrize(
     "config",
     [
-        FilterConfig(),
+        ImplicitConfig(),
         OFFICIAL,
-        FilterConfig(bands=16, sine_frequency=14.0, init="small", shift=0.05),
-        FilterConfig(depth=0, width=3, window=False),
-        FilterConfig(depth=4, decays="flat", fast_decay=0.1, slow_decay=2, target=0.3),
+        ImplicitConfig(bands=16, sine_frequency=14.0, init="small", shift=0.05),
+        ImplicitConfig(depth=0, width=3, window=False),
+        ImplicitConfig(
+            depth=4, decays="flat", fast_decay=0.1, slow_decay=2, target=0.3
+        ),
     ],
 )
 @pytest.mark.parametrize(("orders", "max_length"), [(1, 32), (3, 33), (2, 1)])
 def test_the_values_are_those_of_the_formula(
-    config: FilterConfig, orders: int, max_length: int
+    config: ImplicitConfig, orders: int, max_length: int
 ) -> None:
     f = build(5, orders, max_length, config)
     for length in {max_length, (max_length + 1) // 2, 1}:
@@ -73,8 +75,8 @@ def test_the_values_are_those_of_the_formula(
         np.testing.assert_allclose(h, by_formula(f, length), atol=1e-5)
 
 
-@pytest.mark.parametrize("config", [FilterConfig(), OFFICIAL])
-def test_a_shorter_filter_is_a_prefix_of_a_longer_one(config: FilterConfig) -> None:
+@pytest.mark.parametrize("config", [ImplicitConfig(), OFFICIAL])
+def test_a_shorter_filter_is_a_prefix_of_a_longer_one(config: ImplicitConfig) -> None:
     f = build(orders=2, max_length=64, config=config)
     h = f(64)
     for length in range(1, 65):
@@ -151,7 +153,7 @@ def statistics(h: Tensor) -> tuple[float, float, float]:
 @pytest.mark.parametrize("row", STATISTICS, ids=lambda row: "-".join(map(str, row[:3])))
 def test_untrained_filters_look_as_the_table_says(row: tuple[Any, ...]) -> None:
     init, features, sine, *expected = row
-    config = FilterConfig(
+    config = ImplicitConfig(
         bands=(features - 1) // 2, sine_frequency=sine, init=init, window=False
     )
     each = [statistics(build(64, 1, 1024, config, seed)(1024)) for seed in range(8)]
@@ -190,7 +192,7 @@ def test_the_number_of_parameters_is_that_of_the_formula(
         width,
         orders,
         max_length,
-        FilterConfig(bands, inner, depth, train_positions=positions),
+        ImplicitConfig(bands, inner, depth, train_positions=positions),
     )
     e, rows = 2 * bands + 1, width * orders
     network = (e * inner + inner) + depth * (inner**2 + inner) + inner * rows + inner
@@ -201,31 +203,31 @@ def test_the_number_of_parameters_is_that_of_the_formula(
 
 
 # A knob and another value for it, where that alone is without effect with a base.
-TRAINED = FilterConfig(train_positions=True, train_decay=True)
-KNOBS: dict[str, tuple[Any, FilterConfig]] = {
-    "bands": (5, FilterConfig()),
-    "width": (16, FilterConfig()),
-    "depth": (1, FilterConfig()),
-    "sine_frequency": (2.0, FilterConfig()),
-    "train_frequency": (False, FilterConfig()),
-    "train_positions": (True, FilterConfig()),
-    "window": (False, FilterConfig()),
-    "fast_decay": (0.2, FilterConfig()),
-    "slow_decay": (1.0, FilterConfig()),
-    "target": (0.1, FilterConfig()),
-    "shift": (0.1, FilterConfig()),
-    "train_decay": (True, FilterConfig()),
-    "decays": ("flat", FilterConfig()),
-    "init": ("small", FilterConfig()),
-    "learning_rate": (0.5, FilterConfig()),
-    "weight_decay": (0.5, FilterConfig()),
+TRAINED = ImplicitConfig(train_positions=True, train_decay=True)
+KNOBS: dict[str, tuple[Any, ImplicitConfig]] = {
+    "bands": (5, ImplicitConfig()),
+    "width": (16, ImplicitConfig()),
+    "depth": (1, ImplicitConfig()),
+    "sine_frequency": (2.0, ImplicitConfig()),
+    "train_frequency": (False, ImplicitConfig()),
+    "train_positions": (True, ImplicitConfig()),
+    "window": (False, ImplicitConfig()),
+    "fast_decay": (0.2, ImplicitConfig()),
+    "slow_decay": (1.0, ImplicitConfig()),
+    "target": (0.1, ImplicitConfig()),
+    "shift": (0.1, ImplicitConfig()),
+    "train_decay": (True, ImplicitConfig()),
+    "decays": ("flat", ImplicitConfig()),
+    "init": ("small", ImplicitConfig()),
+    "learning_rate": (0.5, ImplicitConfig()),
+    "weight_decay": (0.5, ImplicitConfig()),
     "position_learning_rate": (0.5, TRAINED),
     "decay_learning_rate": (0.5, TRAINED),
 }
 
 
 def test_every_knob_is_tried_below() -> None:
-    assert [*KNOBS] == [field.name for field in fields(FilterConfig)]
+    assert [*KNOBS] == [field.name for field in fields(ImplicitConfig)]
 
 
 def about_training(f: ImplicitFilter) -> list[tuple[Any, ...]]:
@@ -246,8 +248,8 @@ def test_every_knob_changes_the_filter_or_its_training(name: str) -> None:
     assert not (same_values and about_training(before) == about_training(after))
 
 
-@pytest.mark.parametrize("config", [FilterConfig(), TRAINED, OFFICIAL])
-def test_every_parameter_is_in_exactly_one_group(config: FilterConfig) -> None:
+@pytest.mark.parametrize("config", [ImplicitConfig(), TRAINED, OFFICIAL])
+def test_every_parameter_is_in_exactly_one_group(config: ImplicitConfig) -> None:
     f = build(config=config)
     grouped = [id(p) for group in f.parameter_groups(0.01) for p in group["params"]]
     assert sorted(grouped) == sorted(id(p) for p in f.parameters())
@@ -281,7 +283,7 @@ def test_trained_parts_get_a_gradient_and_fixed_ones_are_no_parameters() -> None
     f = build(orders=2, config=TRAINED)
     f(32).square().sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in f.parameters())
-    fixed = build(config=replace(FilterConfig(), train_frequency=False))
+    fixed = build(config=replace(ImplicitConfig(), train_frequency=False))
     assert {n.split(".")[0] for n, _ in fixed.named_parameters()} == {
         "layers",
         "readout",
@@ -299,8 +301,8 @@ def test_the_decays_of_each_order_are_trained_on_their_own() -> None:
     assert changed.tolist() == [False, True, False]
 
 
-@pytest.mark.parametrize("config", [FilterConfig(), TRAINED, OFFICIAL])
-def test_a_state_is_loaded_into_every_order(config: FilterConfig) -> None:
+@pytest.mark.parametrize("config", [ImplicitConfig(), TRAINED, OFFICIAL])
+def test_a_state_is_loaded_into_every_order(config: ImplicitConfig) -> None:
     source, copy = (build(orders=3, config=config, seed=seed) for seed in (1, 2))
     with torch.no_grad():
         source.decays.mul_(torch.tensor([[1.0], [2.0], [3.0]]))
@@ -320,18 +322,21 @@ def test_a_filter_moves_to_another_precision(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: FilterConfig(bands=0), "bands must be at least 1; got 0"),
-        (lambda: FilterConfig(width=0), "width must be at least 1; got 0"),
-        (lambda: FilterConfig(depth=-1), "depth must not be negative; got -1"),
-        (lambda: FilterConfig(fast_decay=2.0), "got 2.0, 1.5 and 0.01"),
-        (lambda: FilterConfig(fast_decay=0.0), "0 < fast_decay <= slow_decay"),
-        (lambda: FilterConfig(target=1.0), "0 < target < 1"),
-        (lambda: FilterConfig(init="smal"), "'smal'; known, nearest first: small"),
-        (lambda: FilterConfig(decays="spred"), "'spred'; known, nearest first: spread"),
+        (lambda: ImplicitConfig(bands=0), "bands must be at least 1; got 0"),
+        (lambda: ImplicitConfig(width=0), "width must be at least 1; got 0"),
+        (lambda: ImplicitConfig(depth=-1), "depth must not be negative; got -1"),
+        (lambda: ImplicitConfig(fast_decay=2.0), "got 2.0, 1.5 and 0.01"),
+        (lambda: ImplicitConfig(fast_decay=0.0), "0 < fast_decay <= slow_decay"),
+        (lambda: ImplicitConfig(target=1.0), "0 < target < 1"),
+        (lambda: ImplicitConfig(init="smal"), "'smal'; known, nearest first: small"),
+        (
+            lambda: ImplicitConfig(decays="spred"),
+            "'spred'; known, nearest first: spread",
+        ),
     ],
 )
 def test_an_impossible_filter_is_refused(
-    make: Callable[[], FilterConfig], words: str
+    make: Callable[[], ImplicitConfig], words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):
         make()
@@ -339,4 +344,4 @@ def test_an_impossible_filter_is_refused(
 
 def test_a_misspelt_knob_is_refused() -> None:
     with pytest.raises(TypeError, match="sine_freq"):
-        FilterConfig(sine_freq=14.0)  # type: ignore[call-arg]
+        ImplicitConfig(sine_freq=14.0)  # type: ignore[call-arg]

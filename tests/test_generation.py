@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor, nn
 
-from minihyena import MIXERS, LanguageModel, LMConfig, sample, sample_text
+from minihyena import mixers, LanguageModel, LMConfig, sample, sample_text
 from minihyena.corpora import ByteTokenizer, CharacterTokenizer
 from minihyena.generation import draw
 
@@ -127,7 +127,7 @@ def test_every_row_draws_from_its_own_logits() -> None:
 # The iterator
 
 
-@pytest.mark.parametrize("mixer", MIXERS)
+@pytest.mark.parametrize("mixer", mixers)
 def test_each_token_follows_the_whole_text_before_it(mixer: str) -> None:
     model, ids = build(mixer), torch.randint(5, (3, 4), generator=seeded())
     new = torch.stack([*sample(model, ids, 8, temperature=0)], dim=1)

@@ -1,6 +1,7 @@
-"""Mixers: three views that agree, nothing from the future, and the official weights."""
+"""Hyena: the recurrence, its definition, the two conventions, the official weights."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,16 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import safe_open
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from minihyena import (
-    MIXERS,
-    AttentionConfig,
-    FilterConfig,
     HyenaConfig,
     HyenaOperator,
-    SoftmaxAttention,
+    ImplicitConfig,
+    filter_families,
     hyena_matrix,
     hyena_recurrence,
     official,
@@ -31,29 +29,12 @@ from minihyena.model import drawing_from
 
 WIDTH, LONGEST = 8, 24
 CONVENTIONS = ["reference", "paper"]
-LIVELY = FilterConfig(bands=4, width=16, depth=1, sine_frequency=10.0)
+LIVELY = ImplicitConfig(bands=4, width=16, depth=1, sine_frequency=10.0)
 HYENAS = [HyenaConfig(n, c, filter=LIVELY) for c in CONVENTIONS for n in range(1, 5)]
 
-# Every mixer with its default options, and more of each kind.
-CASES: dict[str, tuple[str, Any]] = {
-    **{name: (name, kind.config()) for name, kind in MIXERS.items()},
-    **{f"hyena-{c.convention}-{c.order}": ("hyena", c) for c in HYENAS},
-    "hyena-short-1": ("hyena", HyenaConfig(short_taps=1)),
-    "hyena-short-5": ("hyena", HyenaConfig(3, short_taps=5)),
-    "hyena-rough": ("hyena", HyenaConfig(3, filter=FilterConfig(16, 8, 1, 14.0))),
-    "attention-1": ("attention", AttentionConfig(heads=1)),
-    "attention-no-positions": ("attention", AttentionConfig(heads=8, rotary=False)),
-}
-every_mixer = pytest.mark.parametrize("case", CASES)
 every_hyena = pytest.mark.parametrize(
     "config", HYENAS, ids=[f"{c.convention}-{c.order}" for c in HYENAS]
 )
-
-
-def build(case: str, seed: int = 0) -> Any:
-    name, config = CASES[case]
-    with drawing_from(torch.Generator().manual_seed(seed)):
-        return MIXERS[name].module(WIDTH, LONGEST, config).double()
 
 
 def operator(config: HyenaConfig, width: int = WIDTH, seed: int = 0) -> HyenaOperator:
@@ -70,139 +51,7 @@ def assert_equal(a: Tensor, b: Tensor, tolerance: float = 1e-10) -> None:
     torch.testing.assert_close(a, b, atol=tolerance, rtol=tolerance)
 
 
-# Every mixer: one idea, several views.
-
-
-@every_mixer
-@pytest.mark.parametrize("length", [1, 2, 7, 13, LONGEST])
-def test_the_matrix_view_is_the_parallel_view(case: str, length: int) -> None:
-    mixer, u = build(case), draw(2, length, WIDTH)
-    y = mixer(u)
-    assert y.shape == u.shape
-    assert_equal(mixer.output(mixer.matrix(u) @ mixer.values(u)), y)
-
-
-@every_mixer
-def test_the_matrix_is_exactly_zero_above_the_diagonal(case: str) -> None:
-    matrix = build(case).matrix(draw(2, LONGEST, WIDTH))
-    assert matrix.shape[-2:] == (LONGEST, LONGEST)
-    assert torch.equal(matrix.triu(1), torch.zeros_like(matrix))
-    assert matrix.diagonal(dim1=-2, dim2=-1).any()
-
-
-@every_mixer
-def test_future_tokens_cannot_change_the_past(case: str) -> None:
-    mixer, u = build(case), draw(2, LONGEST, WIDTH)
-    changed = u.clone()
-    changed[:, 9:] = draw(2, LONGEST - 9, WIDTH, seed=1)
-    before, after = mixer(u), mixer(changed)
-    assert_equal(before[:, :9], after[:, :9])
-    assert (before[:, 9:] - after[:, 9:]).abs().amax((0, 2)).min() > 1e-6
-
-
-@every_mixer
-def test_gradients_flow_from_an_output_back_in_time_only(case: str) -> None:
-    mixer, u = build(case), draw(2, LONGEST, WIDTH).requires_grad_()
-    (gradient,) = torch.autograd.grad((mixer(u)[:, 11] * draw(2, WIDTH)).sum(), u)
-    reach = gradient.abs().amax((0, 2))
-    assert reach[12:].max() < 1e-12
-    assert reach[11] > 1e-4
-
-
-@every_mixer
-def test_a_mixer_with_a_long_reach_sees_the_first_token(case: str) -> None:
-    mixer, u = build(case), draw(1, LONGEST, WIDTH).requires_grad_()
-    (gradient,) = torch.autograd.grad((mixer(u)[:, -1] * draw(WIDTH)).sum(), u)
-    local = case.endswith("reference-1")  # plain gating: the short filter alone
-    assert bool(gradient[0, 0].abs().max() > 0) is not local
-
-
-@every_mixer
-def test_the_output_of_a_prefix_is_the_prefix_of_the_output(case: str) -> None:
-    mixer, u = build(case), draw(2, LONGEST, WIDTH)
-    y = mixer(u)
-    for k in range(1, LONGEST + 1):
-        assert_equal(mixer(u[:, :k]), y[:, :k])
-
-
-@every_mixer
-def test_the_rows_of_a_batch_do_not_know_each_other(case: str) -> None:
-    mixer, u = build(case), draw(3, LONGEST, WIDTH)
-    alone = torch.cat([mixer(row[None]) for row in u])
-    assert_equal(mixer(u), alone)
-
-
-@every_mixer
-def test_outputs_and_gradients_are_finite_and_reach_every_parameter(case: str) -> None:
-    mixer, u = build(case).float(), draw(2, LONGEST, WIDTH).float().requires_grad_()
-    y = mixer(u)
-    (y * draw(*y.shape, seed=1)).sum().backward()
-    gradients = {name: p.grad for name, p in mixer.named_parameters()} | {"u": u.grad}
-    assert all(g is not None and g.isfinite().all() for g in [*gradients.values(), y])
-    assert all(g.any() for g in gradients.values())
-
-
-@every_mixer
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_a_mixer_works_in_every_precision(case: str, dtype: torch.dtype) -> None:
-    mixer, u = build(case), draw(2, LONGEST, WIDTH)
-    exact = mixer(u)
-    y = mixer.to(dtype)(u.to(dtype))
-    assert y.dtype == dtype
-    tolerance = {torch.float32: 1e-5, torch.float16: 0.01, torch.bfloat16: 0.1}[dtype]
-    assert (y.double() - exact).abs().max() < tolerance * exact.abs().max()
-
-
-@every_mixer
-def test_a_mixer_works_under_autocast(case: str) -> None:
-    mixer, u = build(case).float(), draw(2, LONGEST, WIDTH).float().requires_grad_()
-    exact = mixer(u)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        y = mixer(u)
-        views = mixer.output(mixer.matrix(u) @ mixer.values(u))
-    y.float().sum().backward()
-    assert u.grad is not None
-    assert u.grad.isfinite().all()
-    for result in (y, views):
-        assert (result.float() - exact).abs().max() < 0.1 * exact.abs().max()
-
-
-@every_mixer
-@pytest.mark.parametrize(
-    ("shape", "words"),
-    [
-        ((1, LONGEST + 1, WIDTH), f"length {LONGEST + 1} .* max_length = {LONGEST};"),
-        ((1, 0, WIDTH), f"length 0 .* max_length = {LONGEST};"),
-        ((1, 4, WIDTH + 1), rf"D = {WIDTH}; got \(1, 4, {WIDTH + 1}\)"),
-        ((4, WIDTH), rf"\(B, L, D\) .* got \(4, {WIDTH}\)"),
-    ],
-)
-def test_a_mixer_refuses_a_wrong_shape(
-    case: str, shape: tuple[int, ...], words: str
-) -> None:
-    mixer = build(case)
-    for view in (mixer, mixer.matrix, mixer.values):
-        with pytest.raises(ValueError, match=words):
-            view(draw(*shape))
-
-
-@every_mixer
-def test_flops_are_those_torch_counts_and_the_transforms(case: str) -> None:
-    mixer, u = build(case), draw(3, LONGEST, WIDTH)
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        mixer(u)
-    expected = float(counter.get_total_flops())
-    if isinstance(mixer, HyenaOperator):
-        config, n = mixer.config, 2 * LONGEST
-        log2 = torch.tensor(float(n)).log2().item()
-        expected += 3 * config.order * WIDTH * LONGEST  # gates
-        # Three transforms, 2.5 n log2 n each; a complex product is 6 operations.
-        a_filter = 3 * 2.5 * n * log2 + 6 * LONGEST
-        expected += 3 * config.long_filters * WIDTH * a_filter
-    assert mixer.flops(LONGEST, batch=3) == pytest.approx(expected)
-
-
-# Hyena: the recurrence, the matrix and the two conventions.
+# The recurrence, the matrix and the two conventions.
 
 
 def by_definition(op: HyenaOperator, u: Tensor) -> Tensor:
@@ -359,7 +208,7 @@ def test_the_number_of_parameters_is_that_of_the_formula(order: int) -> None:
 
 def test_the_papers_operator_has_2_432_064_parameters() -> None:
     with torch.device("meta"):
-        op = HyenaOperator(768, 2048, HyenaConfig(filter=FilterConfig(bands=16)))
+        op = HyenaOperator(768, 2048, HyenaConfig(filter=ImplicitConfig(bands=16)))
     assert sum(p.numel() for p in op.parameters()) == 2_432_064
 
 
@@ -374,10 +223,10 @@ def test_any_filter_module_may_take_its_place() -> None:
     [
         (lambda: HyenaConfig(order=0), "order .* at least 1; got 0 and 3"),
         (lambda: HyenaConfig(short_taps=0), "at least 1; got 2 and 0"),
+        (lambda: HyenaConfig(filter="s4"), "'s4'; known, nearest first: s4d"),
+        (lambda: HyenaConfig(filter={"kind": "fir", "tap": 3}), "'tap'; known.* taps"),
+        (lambda: HyenaConfig(filter={"taps": 3}), "unknown long filter 'none"),
         (lambda: HyenaConfig(convention="papers"), "'papers'; known, nearest .* paper"),
-        (lambda: AttentionConfig(heads=0), "heads must be at least 1; got 0"),
-        (lambda: SoftmaxAttention(10, 8, AttentionConfig(heads=4)), "width 10 .* 4"),
-        (lambda: SoftmaxAttention(12, 8, AttentionConfig(heads=4)), "even head width"),
     ],
 )
 def test_an_impossible_mixer_is_refused(make: Callable[[], object], words: str) -> None:
@@ -385,33 +234,50 @@ def test_an_impossible_mixer_is_refused(make: Callable[[], object], words: str) 
         make()
 
 
+@pytest.mark.parametrize("family", filter_families)
+@pytest.mark.parametrize("order", [2, 3])
+def test_a_filter_is_one_word(family: str, order: int) -> None:
+    config = HyenaConfig(order, filter=family)
+    assert config.filter == filter_families[family]()
+    op = operator(config)
+    assert op.filter(7).shape == (order - 1, WIDTH, 7)
+    assert HyenaConfig(order, filter={"kind": family}) == config
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_every_long_convolution_gets_the_full_range_of_decays(order: int) -> None:
+    spread = operator(HyenaConfig(order)).filter.decays
+    flat = operator(HyenaConfig(order, filter=ImplicitConfig(decays="flat")))
+    for row in spread:
+        assert_equal(row, spread[0])
+        assert float(row.max() - row.min()) == pytest.approx(15.35 - 3.07, abs=0.01)
+    rows = flat.filter.decays
+    assert_equal(rows.flatten(), rows.flatten().sort(descending=True).values)
+
+
+@torch.no_grad()
+@every_hyena
+def test_flops_are_those_torch_counts_and_the_transforms(config: HyenaConfig) -> None:
+    op, u, n = operator(config), draw(3, LONGEST, WIDTH), 2 * LONGEST
+    with FlopCounterMode(display=False) as counter:
+        op(u)
+    gates = config.order * WIDTH * LONGEST
+    # Three transforms, 2.5 n log2 n each; a complex product is 6 operations.
+    a_filter = 3 * 2.5 * n * math.log2(n) + 6 * LONGEST
+    expected = gates + config.long_filters * WIDTH * a_filter
+    counted = counter.get_total_flops()
+    assert op.flops(LONGEST, batch=3) == pytest.approx(counted + 3 * expected)
+
+
 def test_a_misspelt_option_is_refused() -> None:
     with pytest.raises(TypeError, match="ordr"):
         HyenaConfig(ordr=3)  # type: ignore[call-arg]
 
 
-def test_rows_of_attention_are_distributions() -> None:
-    matrix = build("attention").matrix(draw(2, LONGEST, WIDTH))
-    assert (matrix >= 0).all()
-    assert_equal(matrix.sum(-1), torch.ones(matrix.shape[:-1], dtype=torch.float64))
-
-
-def test_rotary_attention_knows_order_and_bare_attention_does_not() -> None:
-    u = draw(1, LONGEST, WIDTH)
-    shuffled = torch.cat([u[:, :-1].flip(1), u[:, -1:]], dim=1)
-    for case, knows in (("attention", True), ("attention-no-positions", False)):
-        mixer = build(case)
-        change = (mixer(u)[:, -1] - mixer(shuffled)[:, -1]).abs().max()
-        assert bool(change > 1e-6) is knows
-
-
-def test_rotary_scores_depend_on_the_distance_alone() -> None:
-    mixer = build("attention")
-    q, k = draw(2, 1, 4, 1, 2).expand(-1, -1, -1, LONGEST, -1)
-    scores = mixer.turn(q) @ mixer.turn(k).transpose(-1, -2)
-    for distance in range(LONGEST):
-        diagonal = scores.diagonal(-distance, -2, -1)
-        assert_equal(diagonal, diagonal[..., :1].expand_as(diagonal), 1e-5)
+def test_a_filter_of_another_kind_is_refused() -> None:
+    for wrong in (HyenaConfig(), ImplicitConfig, 3, None):
+        with pytest.raises(TypeError, match="long filter is one of implicit, fir"):
+            HyenaConfig(filter=wrong)
 
 
 # The official weights.
@@ -595,14 +461,3 @@ def test_the_shared_frequency_stays_one_parameter_after_save_and_load() -> None:
     assert sum("freq" in name for name, _ in again.named_parameters()) == 1
     u = draw(1, 12, 4).float()
     assert torch.equal(again(u), op(u))
-
-
-@every_mixer
-def test_another_dtype_or_device_is_refused_by_name(case: str) -> None:
-    mixer = build(case).float()
-    with pytest.raises(TypeError, match=r"u is torch\.float64, .* torch\.float32"):
-        mixer(draw(1, 4, WIDTH).double())
-    with pytest.raises(TypeError, match=r"u is torch\.int64"):
-        mixer(torch.ones(1, 4, WIDTH, dtype=torch.int64))
-    with pytest.raises(ValueError, match="u is on meta, the weights on cpu"):
-        mixer(torch.ones(1, 4, WIDTH, device="meta"))

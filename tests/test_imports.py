@@ -19,9 +19,20 @@ PACKAGE = ROOT / "minihyena"
 
 # Each floor imports downwards only.
 FLOORS = [
-    ["errors"],
-    ["conv", "filters", "official", "tasks", "corpora", "matrices"],
-    ["hyena", "rivals"],
+    ["errors", "options"],
+    [
+        "conv",
+        "filters",
+        "hub",
+        "matrices",
+        "mixer",
+        "official",
+        "official_model",
+        "tasks",
+        "tokenizers",
+        "corpora",
+    ],
+    ["hyena", "rivals", "bidirectional"],
     ["model"],
     [
         "training",

@@ -7,13 +7,14 @@ import math
 import pickle
 import random
 import time
+from copy import deepcopy
 
 import numpy as np
 import pytest
 import torch
-from wrong_answers import BANK
+from wrong_answers import BANK, nb05, nb06, nb07
 
-from minihyena import lessons
+from minihyena import causal_conv, lessons, toeplitz
 from minihyena.lessons import Incorrect, NotAttempted
 from minihyena.lessons.comparing import show
 from minihyena.lessons.notebook_09.train_step import Descent
@@ -36,7 +37,8 @@ def seeded(seed):
 
 def compiled(text, name):
     """The function that a cell with this text defines, after the notebook's imports."""
-    cell = {"math": math, "torch": torch}
+    cell = {"deepcopy": deepcopy, "math": math, "torch": torch}
+    cell |= {"causal_conv": causal_conv, "toeplitz": toeplitz}
     exec(text, cell)
     return cell[name]
 
@@ -82,6 +84,13 @@ ALSO_RIGHT = {
     "00.moved_outputs": lambda *args: moved_by_noise(*args).nonzero(),
     "00.count_pairs": lambda length: sum(range(length + 1)),
     "00.draw": box_muller,
+    **nb05.ALSO_RIGHT,
+    "06.hyena_operator": nb06.right,
+    "06.as_paper": lambda h, d: [nb06.impulse(h)[0], *nb06.shifted(h, d)],
+    "06.count_parameters": nb06.count_a_real_operator,
+    "06.unit_gain": lambda h: h / torch.linalg.vector_norm(h, dim=-1)[:, None],
+    "06.diagnose": nb06.by_elimination,
+    **nb07.ALSO_RIGHT,
     "09.windows": windows_by_slices,
     "09.initial_loss": lambda vocab: torch.tensor(vocab).log(),
     "09.train_step": step_by_gather,
@@ -121,6 +130,18 @@ TOO_FAR = {
     "00.moved_outputs": [lambda *args: [*moved_by_noise(*args).nonzero(), 0]],
     "00.count_pairs": [lambda length: length * (length + 1) // 2 + 1],
     "00.draw": [lambda n, *, generator: box_muller(n, generator=generator) + 0.8],
+    **nb05.TOO_FAR,
+    "06.hyena_operator": [
+        lambda v, *stages: nb06.right(v, *stages) + 1e-3 * v,
+        nb06.half_tracked,
+    ],
+    "06.as_paper": [
+        lambda h, d: torch.cat([nb06.impulse(h), nb06.shifted(h, d) + 1e-4 * h])
+    ],
+    "06.count_parameters": [lambda *sizes: nb06.true_count(*sizes) + 1],
+    "06.unit_gain": [lambda h: h / h.norm(dim=-1, keepdim=True) * (1 + 2e-4)],
+    "06.diagnose": [nb06.with_open_gates],
+    **nb07.TOO_FAR,
     "09.windows": [lambda *args: [part + 1 for part in windows_by_slices(*args)]],
     "09.initial_loss": [lambda vocab: math.log(vocab) + 1e-4 * math.log(vocab + 1)],
     "09.train_step": [
@@ -457,7 +478,7 @@ def test_the_summary_counts_predictions_and_checks(capsys):
 
 
 def test_a_summary_of_an_unknown_notebook_is_an_error():
-    with pytest.raises(ValueError, match="known: 00, 09"):
+    with pytest.raises(ValueError, match="known: 00, "):
         lessons.summary("77")
 
 

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from minihyena.explore.card import Card
     from minihyena.explore.filter_studio import FilterStudio
     from minihyena.explore.filter_views import snapshot
+    from minihyena.explore.gate_playground import GatePlayground
     from minihyena.explore.machine_card import MachineCard
+    from minihyena.explore.matrix_lens import MatrixLens
+    from minihyena.explore.order_builder import OrderBuilder
     from minihyena.explore.parts import table, texts
     from minihyena.explore.token_mixer import TokenMixer
     from minihyena.explore.training_room import TrainingRoom
@@ -24,7 +27,10 @@ __all__ = [
     "Card",
     "Explorer",
     "FilterStudio",
+    "GatePlayground",
     "MachineCard",
+    "MatrixLens",
+    "OrderBuilder",
     "TokenMixer",
     "TrainingRoom",
     "snapshot",
@@ -36,7 +42,10 @@ _HOMES = {
     "Card": "card",
     "Explorer": "base",
     "FilterStudio": "filter_studio",
+    "GatePlayground": "gate_playground",
     "MachineCard": "machine_card",
+    "MatrixLens": "matrix_lens",
+    "OrderBuilder": "order_builder",
     "TokenMixer": "token_mixer",
     "TrainingRoom": "training_room",
     "snapshot": "filter_views",

@@ -11,10 +11,10 @@ from minihyena.explore.base import Explorer
 from minihyena.explore.look import AFTER, panels
 from minihyena.explore.parts import choice, slider, spans, to_numpy
 from minihyena.explore.style import BLUE, INK, LINE, ORANGE
-from minihyena.filters import FilterConfig
+from minihyena.filters import ImplicitConfig
 from minihyena.hyena import HyenaConfig, HyenaOperator
 from minihyena.model import drawing_from
-from minihyena.rivals import AttentionConfig, SoftmaxAttention
+from minihyena.rivals.attention import AttentionConfig, SoftmaxAttention
 
 __all__ = ["TokenMixer", "standard_mixers"]
 
@@ -23,7 +23,7 @@ LENGTH, CONTENTS = 8, 4
 AMOUNTS = tuple(step / 2 for step in range(-4, 5))
 TOLERANCE = 1e-5  # of the largest output; float32 rounding stays far below
 
-ROUGH = FilterConfig(bands=8, init="torch")  # a smooth filter shows less in 8 steps
+ROUGH = ImplicitConfig(bands=8, init="torch")  # a smooth filter shows less in 8 steps
 
 
 def average(u: Tensor) -> Tensor:

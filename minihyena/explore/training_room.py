@@ -15,7 +15,7 @@ from minihyena.explore.training_loop import Phase
 from minihyena.explore.training_panel import SETTINGS, TrainingPanel
 from minihyena.explore.training_run import Run, Writing
 from minihyena.generation import sample_text
-from minihyena.model import MIXERS
+from minihyena.model import mixers as all_mixers
 from minihyena.training import Record, TrainConfig
 
 __all__ = ["TrainingRoom"]
@@ -43,7 +43,7 @@ class TrainingRoom(TrainingPanel):
         corpus: Corpus,
         config: TrainConfig = SHORT,
         *,
-        mixers: tuple[str, ...] = tuple(MIXERS),
+        mixers: tuple[str, ...] = tuple(all_mixers),
         sample_every: int = 100,
         sample_length: int = 120,
         seed: int = 0,

@@ -3,13 +3,24 @@
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from minihyena.lessons.exercise import Function, Incorrect, NotAttempted
 
-__all__ = ["Case", "attempt", "close", "fault", "numbers", "pick", "show"]
+__all__ = [
+    "Case",
+    "attempt",
+    "close",
+    "fault",
+    "in_both_precisions",
+    "numbers",
+    "pick",
+    "short",
+    "show",
+]
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}  # whole numbers: exact
 
@@ -40,6 +51,20 @@ class Case:
         if isinstance(self.expected, Tensor):
             return close(one, other, TOLERANCE.get(self.expected.dtype, 0))
         return close(one, other, 1e-5 if isinstance(self.expected, float) else 0)
+
+
+def in_both_precisions(
+    oracle: Callable[..., Any],
+    args: tuple[object, ...],
+    given: str,
+    tolerance: float | None = None,
+) -> list[Case]:
+    """One draw as two cases: every tensor in args as float32, and as float64."""
+    cases = []
+    for dtype in (torch.float32, torch.float64):
+        cast = tuple(_cast(value, dtype) for value in args)
+        cases.append(Case(cast, oracle(*cast), given, tolerance=tolerance))
+    return cases
 
 
 def attempt(fn: Function, *args: object) -> object:
@@ -129,6 +154,19 @@ def show(value: object, start: int = 0, *, count: int = 8, digits: int = 4) -> s
 def pick(low: int, high: int, generator: torch.Generator) -> int:
     """A whole number from low to high, both included."""
     return int(torch.randint(low, high + 1, (), generator=generator))
+
+
+def short(*shape: int, generator: torch.Generator) -> Tensor:
+    """Normal numbers in float64 that are short to print and never zero."""
+    x = torch.randn(shape, generator=generator, dtype=torch.float64)
+    return (x * 10).round() / 10 + 0.05
+
+
+def _cast(value: object, dtype: torch.dtype) -> object:
+    """value with its tensors, also those in lists and tuples, in this precision."""
+    if isinstance(value, tuple | list):
+        return type(value)(_cast(item, dtype) for item in value)
+    return value.to(dtype) if isinstance(value, Tensor) else value
 
 
 def _tensors(value: object) -> Iterator[Tensor]:

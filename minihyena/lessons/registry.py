@@ -1,13 +1,26 @@
 """Every exercise of the course, by its id."""
 
 from minihyena.errors import choose
-from minihyena.lessons import notebook_00, notebook_09
+from minihyena.lessons import (
+    notebook_00,
+    notebook_05,
+    notebook_06,
+    notebook_07,
+    notebook_09,
+)
 from minihyena.lessons.exercise import Exercise
 
 __all__ = ["exercise", "exercises"]
 
 exercises: dict[str, Exercise] = {
-    ex.id: ex for ex in (*notebook_00.EXERCISES, *notebook_09.EXERCISES)
+    ex.id: ex
+    for ex in (
+        *notebook_00.EXERCISES,
+        *notebook_05.EXERCISES,
+        *notebook_06.EXERCISES,
+        *notebook_07.EXERCISES,
+        *notebook_09.EXERCISES,
+    )
 }
 
 

@@ -1,5 +1,3 @@
-"""What Hyena is measured against, behind the same interface."""
+"""What Hyena is measured against, behind the same two interfaces: mixer and filter."""
 
-from minihyena.rivals.attention import AttentionConfig, SoftmaxAttention
-
-__all__ = ["AttentionConfig", "SoftmaxAttention"]
+__all__ = ["attention", "filters", "gated", "long_filter", "recurrent", "state_space"]

@@ -6,8 +6,14 @@ added here first.
 
 from collections.abc import Callable
 
-from . import nb00, nb09
+from . import nb00, nb05, nb06, nb07, nb09
 
 WrongAnswer = tuple[str, Callable[..., object], str]
 
-BANK: dict[str, list[WrongAnswer]] = {**nb00.BANK, **nb09.BANK}
+BANK: dict[str, list[WrongAnswer]] = {
+    **nb00.BANK,
+    **nb05.BANK,
+    **nb06.BANK,
+    **nb07.BANK,
+    **nb09.BANK,
+}

@@ -1,0 +1,64 @@
+"""What is compared with what, and fairly: models of the same size."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count as upwards
+
+import torch
+
+from minihyena.model import LanguageModel, LMConfig
+
+__all__ = ["equal_parameters", "parameter_count"]
+
+
+def equal_parameters(
+    configs: Sequence[LMConfig], tolerance: float = 0.02
+) -> list[LMConfig]:
+    """The same models, their widths chosen so that all are as large as the first.
+
+    Depth, vocabulary and mixer stay. Each gets the width nearest to that size; where
+    heads allow none that is near enough, the inner width of the MLPs (mlp_ratio) makes
+    up for the rest. Raises ValueError if one still misses by more than `tolerance`.
+    """
+    target = parameter_count(configs[0])
+    return [configs[0], *(_resized(c, target, tolerance) for c in configs[1:])]
+
+
+def parameter_count(config: LMConfig) -> int:
+    """Trained numbers of the model, which is not made for it."""
+    with torch.device("meta"):
+        return LanguageModel(config).parameter_count()
+
+
+def _resized(config: LMConfig, target: int, tolerance: float) -> LMConfig:
+    width = config.width
+    for _ in range(5):  # a size grows a little slower than the width's square
+        near, size = min(
+            _allowed(config, width), key=lambda made: abs(made[1] - target)
+        )
+        width = round(near.width * (target / size) ** 0.5)
+    if abs(size / target - 1) > tolerance:
+        inner = round(near.mlp_ratio * near.width)
+        inner += round((target - size) / (near.depth * (2 * near.width + 1)))
+        near = replace(near, mlp_ratio=max(inner, 1) / near.width)
+        size = parameter_count(near)
+    if abs(size / target - 1) > tolerance:
+        raise ValueError(
+            f"{config.mixer} cannot have {target:,} parameters within {tolerance:.1%}: "
+            f"at width {near.width} it has {size:,}; change its heads, or all the widths"
+        )
+    return near
+
+
+def _allowed(config: LMConfig, width: int) -> Iterator[tuple[LMConfig, int]]:
+    """The configs with the nearest widths, up and down, that the mixer can have, and
+    their sizes.
+    """
+    for way in (upwards(max(width, 1)), range(max(width - 1, 1), 0, -1)):
+        for wide in way:
+            found = replace(config, width=wide)
+            try:
+                yield found, parameter_count(found)
+            except ValueError:  # heads do not divide it
+                continue
+            break

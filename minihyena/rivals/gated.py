@@ -1,0 +1,315 @@
+"""The family around Hyena: gates and long convolutions, arranged in other ways.
+
+H3 and GSS are instances of the Hyena recurrence (Poli et al. 2023, section 3.1);
+multi-head Hyena lets its gates meet as vectors. B batch, L length, D width, G heads of
+width P = D / G.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, pad
+
+from minihyena.conv import causal_conv, conv_flops, conv_start, conv_step, toeplitz
+from minihyena.hyena import Stage, hyena_matrix, hyena_recurrence
+from minihyena.mixer import Mixer, matrix_flops
+from minihyena.options import configure
+from minihyena.rivals.filters import filter_families
+from minihyena.rivals.long_filter import at_least
+
+__all__ = [
+    "GSS",
+    "H3",
+    "GSSConfig",
+    "H3Config",
+    "MultiHeadHyena",
+    "MultiHeadHyenaConfig",
+]
+
+
+@dataclass(frozen=True)
+class LongConfig:
+    """`filter`: a word in filter_families, or the options of one."""
+
+    filter: Any = "s4d"
+
+    def __post_init__(self) -> None:
+        chosen = configure("long filter", self.filter, filter_families)
+        object.__setattr__(self, "filter", chosen)
+
+
+@dataclass(frozen=True)
+class H3Config(LongConfig):
+    """`shift_taps` is S, the reach of the shift (at most max_length are made)."""
+
+    shift_taps: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, shift_taps=1)
+
+    def build(self, width: int, max_length: int) -> "H3":
+        return H3(width, max_length, self)
+
+
+@dataclass(frozen=True)
+class GSSConfig(LongConfig):
+    """`channel_mixing`: a matrix across channels between convolution and gate, as in
+    the source. Without it (ours) every channel has an L x L matrix of its own.
+    """
+
+    channel_mixing: bool = False
+
+    def build(self, width: int, max_length: int) -> "GSS":
+        return GSS(width, max_length, self)
+
+
+@dataclass(frozen=True)
+class MultiHeadHyenaConfig(LongConfig):
+    """Heads of width D / heads with one long filter each."""
+
+    filter: Any = "implicit"
+    heads: int = 4
+    short_taps: int = 3  # of the short convolution after the projections
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, heads=1, short_taps=1)
+
+    def build(self, width: int, max_length: int) -> "MultiHeadHyena":
+        return MultiHeadHyena(width, max_length, self)
+
+
+class RecurrenceMixer(Mixer):
+    """A mixer that is a Hyena recurrence; what H3 and GSS share.
+
+    `filter` is the module of the long filter, filter(length) -> (1, D, length).
+    """
+
+    filter: nn.Module
+
+    def streams(self, u: Tensor) -> tuple[Tensor, list[Stage]]:
+        """u (B, L, D) -> values (B, D, L) and stages for `hyena_recurrence`."""
+        raise NotImplementedError
+
+    def forward(self, u: Tensor) -> Tensor:
+        return self.output(hyena_recurrence(*self.streams(u))[..., None])
+
+    def matrix(self, u: Tensor) -> Tensor:
+        """(B, D, L, L), the gates frozen; row t is what output t reads."""
+        self.check_matrix(u, self.width)
+        return hyena_matrix(self.streams(u)[1])
+
+    def values(self, u: Tensor) -> Tensor:
+        """(B, D, L, 1)."""
+        return self.streams(u)[0][..., None]
+
+
+class H3(RecurrenceMixer):
+    """(B, L, D) -> (B, L, D): y = q (T(h) + beta) (k' v), k' = (T(f) + beta') k.
+
+    f has S free taps (the shift), h is a long filter; all products are per channel. On
+    v the matrix is diag(q) (T(h) + beta) diag(k'). Taps start as those of a Conv1d.
+    Source: Fu et al. 2023 (arXiv 2212.14052), with heads of width 1 as in its code.
+    """
+
+    def __init__(
+        self, width: int, max_length: int, config: H3Config = H3Config()
+    ) -> None:
+        super().__init__()
+        self.width, self.max_length, self.config = width, max_length, config
+        self.in_proj = nn.Linear(width, 3 * width)
+        taps = min(config.shift_taps, max_length)
+        self.shift = nn.Parameter((2 * torch.rand(width, taps) - 1) / taps**0.5)
+        self.filter = config.filter.build(width, 1, max_length)
+        self.skips = nn.Parameter(torch.randn(2, width))  # of the shift, of the filter
+        self.out_proj = nn.Linear(width, width)
+
+    def streams(self, u: Tensor) -> tuple[Tensor, list[Stage]]:
+        """u (B, L, D) -> v (B, D, L), and the stages of k' and of q."""
+        self.check(u)
+        q, k, v = self.in_proj(u).transpose(1, 2).chunk(3, dim=1)
+        length = u.shape[1]
+        k = causal_conv(k, self.shift[:, :length], self.skips[0])
+        return v, [(k, None, None), (q, self.filter(length)[0], self.skips[1])]
+
+    def memory(self, batch: int, length: int) -> Any:
+        shift = conv_start(self.shift, batch, self.skips[0])
+        return shift, conv_start(self.filter(length)[0], batch, self.skips[1])
+
+    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
+        q, k, v = self.in_proj(u).chunk(3, dim=-1)
+        k, shift = conv_step(k, memory[0])
+        mixed, long = conv_step(k * v, memory[1])
+        return self.out_proj(q * mixed), (shift, long)
+
+    def flops(self, length: int, batch: int = 1) -> float:
+        """Projections, two gates, two convolutions by FFT; the filter, once a batch."""
+        convolutions = self.width * (2 * length + 2 * conv_flops(length))
+        made = matrix_flops(self.filter, length)
+        return batch * (8 * self.width**2 * length + convolutions) + made
+
+
+class GSS(RecurrenceMixer):
+    """(B, L, D) -> (B, L, D): y = a M T(h) b, a = gelu(W_a u), b = gelu(W_b u).
+
+    One gate a, one long filter h per channel. M mixes the channels (channel_mixing);
+    then there is no matrix for each channel, and `matrix` and `values` raise
+    NotImplementedError. Without it M is the identity, and the matrix is diag(a) T(h).
+    Source: Mehta et al. 2022 (arXiv 2206.13947), there with streams of two widths.
+    """
+
+    def __init__(
+        self, width: int, max_length: int, config: GSSConfig = GSSConfig()
+    ) -> None:
+        super().__init__()
+        self.width, self.max_length, self.config = width, max_length, config
+        self.in_proj = nn.Linear(width, 2 * width)
+        self.filter = config.filter.build(width, 1, max_length)
+        mixing = config.channel_mixing
+        self.mix = nn.Linear(width, width) if mixing else nn.Identity()
+        self.out_proj = nn.Linear(width, width)
+
+    def streams(self, u: Tensor) -> tuple[Tensor, list[Stage]]:
+        """u (B, L, D) -> b (B, D, L), and the stage of a."""
+        a, b, h = self.parts(u)
+        return b, [(a, h, None)]
+
+    def parts(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """u (B, L, D) -> a, b (B, D, L), h (D, L)."""
+        self.check(u)
+        a, b = gelu(self.in_proj(u)).transpose(1, 2).chunk(2, dim=1)
+        return a, b, self.filter(u.shape[1])[0]
+
+    def forward(self, u: Tensor) -> Tensor:
+        a, b, h = self.parts(u)
+        mixed = self.mix(causal_conv(b, h).transpose(1, 2))
+        y: Tensor = self.out_proj(a.transpose(1, 2) * mixed)
+        return y
+
+    def matrix(self, u: Tensor) -> Tensor:
+        """diag(a) T(h): (B, D, L, L). NotImplementedError with channel_mixing."""
+        self.check_unmixed()
+        return super().matrix(u)
+
+    def values(self, u: Tensor) -> Tensor:
+        """b: (B, D, L, 1). NotImplementedError with channel_mixing."""
+        self.check_unmixed()
+        return super().values(u)
+
+    def check_unmixed(self) -> None:
+        if self.config.channel_mixing:
+            raise NotImplementedError(
+                "with channel_mixing every output channel of a GSS reads all channels: "
+                "there is no L x L matrix for each; build it with "
+                "GSSConfig(channel_mixing=False), or look at matrices.jacobian"
+            )
+
+    def memory(self, batch: int, length: int) -> Any:
+        return conv_start(self.filter(length)[0], batch)
+
+    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
+        a, b = gelu(self.in_proj(u)).chunk(2, dim=-1)
+        mixed, memory = conv_step(b, memory)
+        return self.out_proj(a * self.mix(mixed)), memory
+
+    def flops(self, length: int, batch: int = 1) -> float:
+        """Projections, the gate and the convolution; the filter, once a batch."""
+        products = matrix_flops(self, length) - matrix_flops(self.filter, length)
+        mixing = self.width * (length + conv_flops(length))
+        return batch * (products + mixing) + matrix_flops(self.filter, length)
+
+
+class MultiHeadHyena(Mixer):
+    """(B, L, D) -> (B, L, D): y_t = Z_t' q_t with Z = h * (k v'), P x P in every head.
+
+    The matrix of a head is M[t, s] = (q_t . k_s) h_{t-s}, the skip added to h_0: linear
+    attention, not normalised, under a learned profile of lags. Heads of width 1 make
+    it the Hyena operator of order 2, parameter for parameter.
+    Raises ValueError for a width that the heads do not divide.
+    Source: Massaroli et al. 2023, MultiHyena (arXiv 2310.18780).
+    """
+
+    def __init__(
+        self,
+        width: int,
+        max_length: int,
+        config: MultiHeadHyenaConfig = MultiHeadHyenaConfig(),
+    ) -> None:
+        super().__init__()
+        groups, taps = config.heads, config.short_taps
+        if width % groups:
+            raise ValueError(f"width {width} must be a multiple of heads = {groups}")
+        self.width, self.max_length, self.config = width, max_length, config
+        streams = 3 * width
+        self.in_proj = nn.Linear(width, streams)
+        self.short_filter: Any = nn.Conv1d(streams, streams, taps, groups=streams)
+        self.filter = config.filter.build(groups, 1, max_length)
+        self.skips = nn.Parameter(torch.randn(1, groups))
+        self.out_proj = nn.Linear(width, width)
+
+    def heads(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """u (B, L, D) -> queries, keys, values (B, G, P, L)."""
+        self.check(u)
+        p = self.in_proj(u).transpose(1, 2)
+        p = self.short_filter(pad(p, (self.config.short_taps - 1, 0)))  # causal
+        q, k, v = p.unflatten(1, (3, self.config.heads, -1)).unbind(1)
+        return q, k, v
+
+    def profile(self, length: int) -> Tensor:
+        """The filter of every head, its skip in tap 0: (G, length)."""
+        h: Tensor = self.filter(length)[0]
+        return torch.cat([h[:, :1] + self.skips.T, h[:, 1:]], dim=-1)
+
+    def forward(self, u: Tensor) -> Tensor:
+        """The P^2 products of a head are convolved one row, P channels, at a time."""
+        q, k, v = self.heads(u)
+        h = self.profile(u.shape[1]).repeat_interleave(q.shape[2], dim=0)  # (D, L)
+        mixed = torch.zeros_like(v)
+        for i in range(q.shape[2]):
+            row = causal_conv((k[:, :, i, None] * v).flatten(1, 2), h)
+            mixed = mixed + q[:, :, i, None] * row.view_as(v)
+        return self.output(mixed.transpose(-1, -2))
+
+    def matrix(self, u: Tensor) -> Tensor:
+        """M: (B, G, L, L)."""
+        self.check_matrix(u, self.config.heads)
+        q, k, _ = self.heads(u)
+        length = u.shape[1]
+        return q.transpose(-1, -2) @ k * toeplitz(self.profile(length), length)
+
+    def values(self, u: Tensor) -> Tensor:
+        """v: (B, G, L, P)."""
+        return self.heads(u)[2].transpose(-1, -2)
+
+    def memory(self, batch: int, length: int) -> Any:
+        short = conv_start(self.short_filter.weight[:, 0].flip(-1), batch)
+        nothing = self.zeros(
+            batch, self.config.heads, 0, self.width // self.config.heads
+        )
+        return short, self.profile(length), nothing, nothing
+
+    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
+        """Row t of the matrix, from all keys and values so far: O(t D)."""
+        short, h, *past = memory
+        p, short = conv_step(self.in_proj(u), short)
+        p = p + self.short_filter.bias
+        q, *new = p.view(len(u), 3, self.config.heads, 1, -1).unbind(1)
+        k, v = (
+            torch.cat([old, now], dim=2) for old, now in zip(past, new, strict=True)
+        )
+        row = q @ k.transpose(-1, -2) * h[:, : time + 1].flip(-1)[:, None]
+        return self.output(row @ v).squeeze(1), (short, h, k, v)
+
+    def flops(self, length: int, batch: int = 1) -> float:
+        """Projections, short convolution, the products k v' and Z' q, and P
+        convolutions for every channel. The filters are made once for the batch.
+        """
+        width, head = self.width, self.width // self.config.heads
+        projections = (8 * width + 6 * self.config.short_taps) * width * length
+        gates = (3 * head - 1) * width * length
+        long = head * width * conv_flops(length)
+        made = matrix_flops(self.filter, length)
+        return batch * (projections + gates + long) + made

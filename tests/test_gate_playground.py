@@ -13,6 +13,7 @@ from torch import nn
 
 from minihyena import AttentionConfig, HyenaConfig, HyenaOperator, causal_conv
 from minihyena.explore import GatePlayground
+from minihyena.explore.gate_figure import MINUS, PLUS
 from minihyena.explore.gate_tables import WORDS, presets, reader
 from minihyena.model import drawing_from
 
@@ -328,8 +329,11 @@ def test_the_picture_shows_the_numbers_their_signs_and_what_moves(explorer):
         scale = drawn.abs().max() / true.abs().max()
         torch.testing.assert_close(drawn, true * scale, atol=1e-6, rtol=1e-4)
         assert drawn.abs().max() <= 1 + 1e-6
-        signs = [[(x > "") - 2 * (x == "−") for x in r] for r in traces[name].text]
-        assert torch.equal(torch.tensor(signs), torch.sign(true).int())
+        signs = torch.zeros_like(true)
+        marks = traces[f"signs {name}"]
+        for s, t, mark in zip(marks.x, marks.y, marks.marker.symbol, strict=True):
+            signs[t, s] = {PLUS: 1, MINUS: -1}[mark]
+        assert torch.equal(signs, torch.sign(true))
     x, y = traces["moves H"].x, traces["moves H"].y
     corners = set(zip(y[::6], x[::6], strict=True))
     assert corners == {(t - 0.5, s - 0.5) for t, s in facts["moved"]}
@@ -354,8 +358,8 @@ def test_letters_can_be_read_and_nothing_is_tex(explorer):
 
 
 def test_signs_give_way_where_there_is_no_room():
-    traces = GatePlayground(length=16).figure.data
-    assert not any(t.text for t in traces if t.type == "heatmap")
+    signs = GatePlayground(length=16).figure.select_traces({"mode": "markers"})
+    assert [trace.x for trace in signs] == [None] * 4
 
 
 @pytest.mark.parametrize("length", [8, 12])

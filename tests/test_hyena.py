@@ -1,17 +1,12 @@
-"""Hyena: the recurrence, its definition, the two conventions, the official weights."""
+"""Hyena: the recurrence, its definition and the two conventions."""
 
-import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -22,7 +17,6 @@ from minihyena import (
     filter_families,
     hyena_matrix,
     hyena_recurrence,
-    official,
     toeplitz,
 )
 from minihyena.model import drawing_from
@@ -278,186 +272,3 @@ def test_a_filter_of_another_kind_is_refused() -> None:
     for wrong in (HyenaConfig(), ImplicitConfig, 3, None):
         with pytest.raises(TypeError, match="long filter is one of implicit, fir"):
             HyenaConfig(filter=wrong)
-
-
-# The official weights.
-
-GOLDEN = ["operator_order2", "operator_order3_short_input"]
-Golden = tuple[dict[str, Any], dict[str, Tensor], dict[str, Tensor]]
-
-
-@pytest.fixture(params=GOLDEN)
-def golden(request: pytest.FixtureRequest, shared: Callable[[str], Path]) -> Golden:
-    """Config, official state, and the other tensors, as recorded."""
-    path = shared(f"reference/{request.param}.safetensors")
-    with safe_open(path, framework="pt") as file:
-        config = json.loads(file.metadata()["config"])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    state = {k[6:]: v for k, v in tensors.items() if k.startswith("state.")}
-    return config, state, tensors
-
-
-def test_outputs_and_filters_equal_the_recorded_ones(golden: Golden) -> None:
-    config, state, recorded = golden
-    op = HyenaOperator.from_official(state, config)
-    u = recorded["input"]
-    torch.testing.assert_close(op(u), recorded["output"], atol=1e-5, rtol=0)
-    dense = op.output(op.matrix(u) @ op.values(u))
-    torch.testing.assert_close(dense, recorded["output"], atol=1e-5, rtol=0)
-    filters = op.filter(u.shape[1]).flatten(0, 1).T
-    torch.testing.assert_close(filters, recorded["filters"], atol=1e-5, rtol=0)
-
-
-def test_every_gradient_equals_the_recorded_one(golden: Golden) -> None:
-    config, state, recorded = golden
-    op = HyenaOperator.from_official(state, config)
-    u = recorded["input"].requires_grad_()
-    op(u).backward(recorded["output_grad"])
-    keys = official.operator_keys(op.config.filter.depth)
-    ours = {f"grad.{keys[name]}": p.grad for name, p in op.named_parameters()}
-    assert {*ours} == {key for key in recorded if key.startswith("grad.")}
-    assert "grad.filter_fn.implicit_filter.1.freq" in ours  # one for its three uses
-    for key, gradient in (ours | {"input_grad": u.grad}).items():
-        expected = recorded[key]
-        assert gradient is not None
-        error = (gradient.reshape(expected.shape) - expected).abs().max()
-        assert error <= 1e-4 * expected.abs().max(), key
-
-
-def made_up(order: int = 2, width: int = 4) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """A config and state in the official layout, of our own making."""
-    config = {"d_model": width, "l_max": 12, "order": order, "filter_order": 6}
-    config |= {"emb_dim": 5, "w": 3}
-    f, rows = 6, width * (order - 1)
-    shapes: dict[str, tuple[int, ...]] = {
-        "in_proj.weight": ((order + 1) * width, width),
-        "in_proj.bias": ((order + 1) * width,),
-        "short_filter.weight": ((order + 1) * width, 1, 3),
-        "short_filter.bias": ((order + 1) * width,),
-        "out_proj.weight": (width, width),
-        "out_proj.bias": (width,),
-        "filter_fn.bias": (rows,),
-        "filter_fn.pos_emb.z": (1, 12, 5),
-        "filter_fn.pos_emb.t": (1, 12, 1),
-        "filter_fn.modulation.deltas": (1, 1, rows),
-        "filter_fn.implicit_filter.0.weight": (f, 5),
-        "filter_fn.implicit_filter.0.bias": (f,),
-        "filter_fn.implicit_filter.2.weight": (f, f),
-        "filter_fn.implicit_filter.2.bias": (f,),
-        "filter_fn.implicit_filter.4.weight": (f, f),
-        "filter_fn.implicit_filter.4.bias": (f,),
-        "filter_fn.implicit_filter.6.weight": (rows, f),
-    }
-    state = {key: draw(*shape, seed=i) for i, (key, shape) in enumerate(shapes.items())}
-    frequency = draw(1, f, seed=99)
-    for i in (1, 3, 5):
-        state[f"filter_fn.implicit_filter.{i}.freq"] = frequency
-    return config, state
-
-
-def test_official_tensors_land_where_the_layout_says() -> None:
-    config, state = made_up(order=3)
-    op = HyenaOperator.from_official(state, config)
-    for ours, key in official.operator_keys(2).items():
-        torch.testing.assert_close(
-            op.state_dict()[ours].flatten(), state[key].flatten().float()
-        )
-    # Row o * D + channel belongs to filter o.
-    assert op.skips[1, 2] == state["filter_fn.bias"][1 * 4 + 2].float()
-    assert (
-        op.filter.decays[1, 2] == state["filter_fn.modulation.deltas"][0, 0, 6].float()
-    )
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "expected"),
-    [
-        ("lr_pos_emb", 0.0, {"train_positions": False}),
-        ("lr_pos_emb", 1e-3, {"position_learning_rate": 1e-3}),
-        ("modulation_lr", 1e-4, {"train_decay": True, "decay_learning_rate": 1e-4}),
-        ("modulate", False, {"window": False}),
-        ("shift", 0.05, {"shift": 0.05}),
-        ("w", 14, {"sine_frequency": 14}),
-    ],
-)
-def test_official_options_are_honoured(
-    option: str, value: object, expected: Mapping[str, object]
-) -> None:
-    config, state = made_up()
-    chosen = HyenaOperator.from_official(state, config | {option: value}).config.filter
-    assert replace(chosen, **expected) == chosen
-    plain = HyenaOperator.from_official(state, config).config.filter
-    assert plain.train_positions
-    assert plain.decays == "flat"
-
-
-def test_official_options_without_effect_are_accepted() -> None:
-    config, state = made_up()
-    idle = {"lr": 1.0, "wd": 1.0, "dropout": 0.5, "normalized": True, "bias": False}
-    a = HyenaOperator.from_official(state, config)
-    b = HyenaOperator.from_official(state, config | idle)
-    u = draw(1, 12, 4).float()
-    assert torch.equal(a(u), b(u))
-
-
-FREQUENCY = "filter_fn.implicit_filter.3.freq"
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"in_proj.bias": None}, "missing in_proj.bias"),
-        ({"extra.weight": torch.zeros(1)}, "unexpected extra.weight"),
-        (
-            {"out_proj.weight": torch.zeros(4, 5)},
-            r"out_proj.weight has shape \(4, 5\), not \(4, 4\)",
-        ),
-        (
-            {"filter_fn.pos_emb.z": torch.zeros(1, 13, 5)},
-            r"pos_emb.z has shape \(1, 13, 5\), not \(1, 12, 5\)",
-        ),
-        ({FREQUENCY: torch.zeros(1, 6)}, f"{FREQUENCY} differs .* one tensor"),
-        (
-            {"in_proj.bias": None, "wrong": torch.zeros(1)},
-            "missing in_proj.bias; unexpected wrong",
-        ),
-    ],
-)
-def test_an_official_state_that_does_not_fit_is_refused_by_name(
-    change: dict[str, Tensor | None], words: str
-) -> None:
-    config, state = made_up()
-    changed = {k: v for k, v in (state | change).items() if v is not None}
-    with pytest.raises(ValueError, match=words):
-        HyenaOperator.from_official(changed, config)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"local_order": 7}, "not options of the official operator: local_order"),
-        ({"filter_args": {"emb_dim": 5}}, "filter_args"),
-        ({"d_model": None}, "lacks d_model"),
-        ({"l_max": None, "d_model": None}, "lacks d_model and l_max"),
-        ({"emb_dim": 4}, "odd and at least 3; got 4"),
-        ({"emb_dim": 1}, "odd and at least 3; got 1"),
-        ({"order": 3}, "has shape"),
-    ],
-)
-def test_an_official_config_that_does_not_fit_is_refused(
-    change: dict[str, object], words: str
-) -> None:
-    config, state = made_up()
-    changed = {k: v for k, v in (config | change).items() if v is not None}
-    with pytest.raises(ValueError, match=words):
-        HyenaOperator.from_official(state, changed)
-
-
-def test_the_shared_frequency_stays_one_parameter_after_save_and_load() -> None:
-    config, state = made_up()
-    op = HyenaOperator.from_official(state, config)
-    again = HyenaOperator(4, 12, op.config)
-    again.load_state_dict(op.state_dict())
-    assert sum("freq" in name for name, _ in again.named_parameters()) == 1
-    u = draw(1, 12, 4).float()
-    assert torch.equal(again(u), op(u))

@@ -13,6 +13,9 @@ __all__ = ["NOISE", "draw", "figure_of"]
 
 SIGNED = [[0.0, SKY], [0.5, "#FFFFFF"], [1.0, ORANGE]]  # pale: signs are read on it
 SIGNS_UP_TO = 12  # positions; smaller cells have no room for a sign
+# Signs are markers, not letters: a browser measures each letter, which takes longer
+# than all the rest of the drawing.
+PLUS, MINUS = "cross-thin-open", "line-ew-open"
 NOISE = 1e-6  # of the largest entry: rounding, not a weight
 TITLES = {  # read like a text, the panels are the formula
     "H": "H = D<sub>q</sub> S D<sub>k</sub>",
@@ -31,14 +34,17 @@ def figure_of(factored: bool, kind: str, length: int) -> Any:
         *titles.values(), rows=side, cols=side, height=240 + 200 * side,
         vertical_spacing=0.14,
     )  # fmt: skip
-    signs = "%{text}" if length <= SIGNS_UP_TO else ""
     for i, name in enumerate(titles):
         where = {"row": i // 2 + 1, "col": i % 2 + 1}
         figure.add_heatmap(
             z=[[0.0] * length] * length, name=name, coloraxis="coloraxis",
-            xgap=1, ygap=1, texttemplate=signs, textfont={"size": 15, "color": INK},
+            xgap=1, ygap=1,
             hovertemplate="row %{y}, column %{x}: %{customdata:.3f}<extra></extra>",
             **where,
+        )  # fmt: skip
+        figure.add_scatter(
+            name=f"signs {name}", mode="markers", showlegend=False, hoverinfo="skip",
+            marker={"color": INK, "size": 9, "line": {"width": 1.6}}, **where,
         )  # fmt: skip
         figure.add_scatter(
             name=f"moves {name}", mode="lines", showlegend=False, hoverinfo="skip",
@@ -46,6 +52,7 @@ def figure_of(factored: bool, kind: str, length: int) -> Any:
         )  # fmt: skip
     low, high = -0.5, length - 0.5
     frame = {"tickvals": list(range(length)), "zeroline": False, "mirror": True}
+    frame["automargin"] = False  # it makes plotly draw the figure twice
     figure.update_xaxes(range=[low, high], showline=True, **frame)
     figure.update_yaxes(range=[high, low], showline=True, showgrid=False, **frame)
     figure.update_xaxes(title_text="input (column)", row=side)
@@ -56,7 +63,7 @@ def figure_of(factored: bool, kind: str, length: int) -> Any:
         "tickfont": {"size": 13, "color": MUTED},
     }  # fmt: skip
     axis = {"colorscale": SIGNED, "cmin": -1, "cmax": 1, "colorbar": bar}
-    figure.update_layout(coloraxis=axis)
+    figure.update_layout(coloraxis=axis, margin_l=96)  # room for the longest word
     return figure
 
 
@@ -72,13 +79,12 @@ def draw(
         heat, frame = traces[name], traces[f"moves {name}"]
         heat.z, heat.customdata = to_numpy(table / (scale or 1)), to_numpy(table)
         if len(table) <= SIGNS_UP_TO:
-            heat.text = [[_sign(x, scale) for x in line] for line in table.tolist()]
+            shown = (table.abs() > NOISE * scale).nonzero().tolist()
+            signs = traces[f"signs {name}"]
+            signs.x, signs.y = [s for _, s in shown], [t for t, _ in shown]
+            signs.marker.symbol = [PLUS if table[t, s] > 0 else MINUS for t, s in shown]
         frame.x, frame.y = _borders(moved[name])
     figure.layout.yaxis.ticktext = [f"{t}  {word}" for t, word in enumerate(words)]
-
-
-def _sign(x: float, scale: float) -> str:
-    return "" if abs(x) <= NOISE * scale else "+" if x > 0 else "−"
 
 
 def _borders(cells: Iterable[tuple[int, int]]) -> tuple[list[Any], list[Any]]:

@@ -19,6 +19,12 @@ COLOURS = (
 POSITIVE = [[0.0, "#FFFFFF"], [1.0, VERMILION]]
 PRINTED = 12  # up to so many tokens the signs are printed
 LABELS = 32  # at most so many words on an axis
+FRAMES: list[dict[str, Any]] = [  # white below ink, to be seen on dark colours, too
+    {"color": "#FFFFFF", "width": 3},  # around the row
+    {"color": INK, "width": 1, "dash": "dot"},
+    {"color": "#FFFFFF", "width": 5},  # around the cell
+    {"color": INK, "width": 2.5},
+]
 
 
 def lens_figure() -> go.Figure:
@@ -37,7 +43,7 @@ def lens_figure() -> go.Figure:
                 "x": figure.layout[f"xaxis{column if column > 1 else ''}"].domain[0],
                 "xanchor": "left",
                 "xpad": 0,
-                "y": 1.01,
+                "y": 1.02,
                 "yanchor": "bottom",
                 "ypad": 0,
                 "len": 0.3,
@@ -48,11 +54,10 @@ def lens_figure() -> go.Figure:
             row=1,
             col=column,
         )
-        for line in ({"width": 1, "dash": "dot"}, {"width": 2.5}):
+        for line in FRAMES:
             figure.add_shape(
-                type="rect", line={"color": INK, **line}, row=1, col=column,
-                x0=0, x1=1, y0=0, y1=1,
-            )  # fmt: skip
+                type="rect", line=line, row=1, col=column, x0=0, x1=1, y0=0, y1=1
+            )
     figure.update_xaxes(
         title_text="input s", constrain="domain", constraintoward="left",
         zeroline=False, tickangle=0,
@@ -93,10 +98,12 @@ def draw_matrix(
         textfont_size=16,
         **look,
     )
-    frame, cell = figure.layout.shapes[2 * number : 2 * number + 2]
-    row, column = f["row"], f["column"]
-    frame.update(x0=-0.5, x1=length - 0.5, y0=row - 0.5, y1=row + 0.5)
-    cell.update(x0=column - 0.5, x1=column + 0.5, y0=row - 0.5, y1=row + 0.5)
+    top, left = f["row"] - 0.5, f["column"] - 0.5
+    frames = figure.layout.shapes[len(FRAMES) * number :]
+    for around_row in frames[:2]:
+        around_row.update(x0=-0.5, x1=length - 0.5, y0=top, y1=top + 1)
+    for around_cell in frames[2 : len(FRAMES)]:
+        around_cell.update(x0=left, x1=left + 1, y0=top, y1=top + 1)
     figure.layout.annotations[number].text = (
         f"{side['name']}<br><span style='font-size:13px;font-weight:400'>"
         f"{side['kind']}, {side['where']}</span>"
@@ -114,7 +121,8 @@ def draw_matrix(
 def _look(colours: str, side: dict[str, Any]) -> dict[str, Any]:
     """Colours and their scale: each picture's own, of attention 0 to 1."""
     top = side["largest"] or 1.0
-    low, high, scale = -top, top, SIGNED
+    scale: Any = SIGNED
+    low, high = -top, top
     if colours == "sizes":
         low, scale = 0.0, SIZES
     elif colours == "off centre":

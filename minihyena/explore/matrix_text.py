@@ -1,4 +1,4 @@
-"""What the matrix lens reads: the line somebody types, its tokens, the mixers' input."""
+"""What the matrix lens reads: a line somebody types, its tokens, what mixers get."""
 
 from collections.abc import Callable
 from typing import Any

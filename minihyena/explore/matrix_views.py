@@ -48,7 +48,7 @@ def mixers_of(model: Any) -> list[Any]:
 
 @torch.no_grad()
 def inputs_of(model: Any, ids: Tensor) -> list[Tensor]:
-    """The u (1, L, D) that ids (1, L) become for each mixer of a model with `.blocks`."""
+    """The u (1, L, D) that ids (1, L) become for each mixer of a model."""
     seen: list[Tensor] = []
     hooks = [
         mixer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))

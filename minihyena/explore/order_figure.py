@@ -45,7 +45,7 @@ def figure_of() -> Any:
     figure.add_scatter(mode="markers", marker={"opacity": 1}, **quiet, **bottom)
     figure.add_scatter(**letters, textfont_size=14, **quiet, **bottom)
     figure.update_xaxes(visible=False)
-    figure.update_yaxes(zeroline=False, ticks="")
+    figure.update_yaxes(zeroline=False, ticks="", automargin=False)
     figure.update_yaxes(
         range=[LENGTH - 0.4, -2.2], tickvals=[0, LENGTH - 1], showgrid=False, **top
     )
@@ -53,7 +53,7 @@ def figure_of() -> Any:
         range=[LENGTH - 0.5, -1.5], tickvals=list(range(LENGTH)), **bottom
     )
     figure.layout.xaxis2.matches = "x"
-    figure.layout.margin.b = 48
+    figure.layout.margin.update(l=32, b=48)
     return figure
 
 

@@ -142,7 +142,7 @@ def unpickle(path: Path) -> Any:
             raise
     if code := sorted(name for name in names if not BOOKKEEPING.fullmatch(name)):
         raise ValueError(
-            f"it asks for {', '.join(code)}, which is code; nothing in a file of weights "
+            f"it asks for {', '.join(code)}, which is code; nothing in such a file "
             "is run. If you trust it, open it with the program that wrote it and save "
             "the tensors alone: torch.save({'state_dict': model.state_dict()}, path)"
         )

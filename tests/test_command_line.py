@@ -121,7 +121,10 @@ def test_a_divergence_is_told_and_the_last_good_model_kept(
     ("arguments", "words"),
     [
         ("train --corpus pythondocs", "known, nearest first: python-docs"),
-        ("train --corpus {text} --mixer hyenna", "nearest first: hyena, multihead_hyena"),
+        (
+            "train --corpus {text} --mixer hyenna",
+            "nearest first: hyena, multihead_hyena",
+        ),
         ("train --corpus {text} --tokenizer word", "unknown tokenizer 'word'"),
         ("train --corpus {text} --steps 0", "steps must be above 0 and finite; got 0"),
         ("train --corpus {text} --depth 0", "depth must be at least 1; got 0"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor, nn
 
-from minihyena import mixers, LanguageModel, LMConfig, sample, sample_text
+from minihyena import LanguageModel, LMConfig, mixers, sample, sample_text
 from minihyena.corpora import ByteTokenizer, CharacterTokenizer
 from minihyena.generation import draw
 

@@ -7,8 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from minihyena.rivals.gated import GSSConfig, H3Config, MultiHeadHyenaConfig
-from minihyena.rivals.recurrent import AFTConfig
 from torch import Tensor
 from torch.autograd import gradcheck
 from torch.func import functional_call
@@ -27,6 +25,8 @@ from minihyena import (
 from minihyena.mixer import Mixer
 from minihyena.model import drawing_from
 from minihyena.rivals.attention import LinearAttentionConfig, SlidingWindowConfig
+from minihyena.rivals.gated import GSSConfig, H3Config, MultiHeadHyenaConfig
+from minihyena.rivals.recurrent import AFTConfig
 
 WIDTH, LONGEST = 8, 70
 CONVENTIONS = ["reference", "paper"]

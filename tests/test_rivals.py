@@ -374,7 +374,9 @@ def test_h3_remembers_a_key_for_as_many_steps_as_it_has_taps() -> None:
 def test_gss_with_channel_mixing_has_no_matrix_and_says_what_to_do() -> None:
     mixer, u = make(GSSConfig(channel_mixing=True)), draw(1, 4, WIDTH)
     for view in (mixer.matrix, mixer.values):
-        with pytest.raises(NotImplementedError, match="channel_mixing=False.*jacobian"):
+        with pytest.raises(
+            NotImplementedError, match=r"channel_mixing=False.*jacobian"
+        ):
             view(u)
     assert_equal(jacobian(mixer, u, 0)[0].triu(1), torch.zeros(4, 4).double())
 

@@ -82,11 +82,11 @@ class Tables:
         self.kind = "H(u)" if hasattr(self.op, "matrix") else "Jacobian"
         any_text = self.embed(["the"] * length)
         with torch.no_grad():
-            stages = self.op.streams(any_text)[1] if hasattr(op, "streams") else ()
+            stages = self.op.streams(any_text)[1] if hasattr(op, "streams") else ()  # type: ignore[union-attr]
             self.factored = op is None or [h is None for _, h, _ in stages] == [1, 0]
             self.channels = width  # matrices it has: one a channel, or one a head
             if self.kind == "H(u)":
-                self.channels = int(self.op.matrix(any_text).shape[1])
+                self.channels = int(self.op.matrix(any_text).shape[1])  # type: ignore[union-attr]
         if gated_conv is not None and not self.factored:
             raise ValueError(
                 "gated_conv needs gates and a filter to work on: leave op out, or give "

@@ -28,7 +28,8 @@ class TextBox(W.Combobox):  # type: ignore[misc]
 
     @property
     def _options_full(self) -> tuple[tuple[str, str], ...]:
-        return tuple((text, text) for text in self.options)
+        offered: tuple[str, ...] = self.options  # type: ignore[has-type]
+        return tuple((text, text) for text in offered)
 
     def remember(self) -> None:
         """Offer what stands there now again later."""

@@ -182,9 +182,7 @@ def window_attention(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
     The length is cut into blocks of `window`; each reads itself and the one before.
     """
     length = q.shape[2]
-    q, k, v = (
-        cut(x, window) for x in (q, k, v)
-    )
+    q, k, v = (cut(x, window) for x in (q, k, v))
     k, v = (
         torch.cat([pad(x, (0, 0, 0, 0, 1, 0))[:, :, :-1], x], dim=3) for x in (k, v)
     )
@@ -197,7 +195,7 @@ def window_attention(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
 
 
 def cut(x: Tensor, size: int) -> Tensor:
-    """x (B, G, L, P) -> (B, G, blocks, size, P), the last block filled up with zeros."""
+    """x (B, G, L, P) -> (B, G, blocks, size, P), the last one filled with zeros."""
     batch, heads, length, width = x.shape
     x = pad(x, (0, 0, 0, -length % size))
     return x.reshape(batch, heads, -1, size, width)

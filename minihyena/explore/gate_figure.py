@@ -13,8 +13,7 @@ __all__ = ["NOISE", "draw", "figure_of"]
 
 SIGNED = [[0.0, SKY], [0.5, "#FFFFFF"], [1.0, ORANGE]]  # pale: signs are read on it
 SIGNS_UP_TO = 12  # positions; smaller cells have no room for a sign
-# Signs are markers, not letters: a browser measures each letter, which takes longer
-# than all the rest of the drawing.
+# Signs are markers, not letters: a browser measures every letter before it draws it.
 PLUS, MINUS = "cross-thin-open", "line-ew-open"
 NOISE = 1e-6  # of the largest entry: rounding, not a weight
 TITLES = {  # read like a text, the panels are the formula

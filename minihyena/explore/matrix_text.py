@@ -28,12 +28,13 @@ class TextBox(W.Combobox):  # type: ignore[misc]
 
     @property
     def _options_full(self) -> tuple[tuple[str, str], ...]:
-        offered: tuple[str, ...] = self.options  # type: ignore[has-type]
+        offered: tuple[str, ...] = self.options
         return tuple((text, text) for text in offered)
 
     def remember(self) -> None:
         """Offer what stands there now again later."""
-        self.options = tuple(dict.fromkeys((*self.options, self.value)))
+        known: Any = self.options  # type: ignore[has-type]
+        self.options = tuple(dict.fromkeys((*known, self.value)))
 
 
 class Reading:

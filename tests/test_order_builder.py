@@ -177,7 +177,19 @@ def test_the_picture_holds_the_factors_scaled_each_by_its_own(builder):
             drawn.float(), wanted / wanted.abs().max(), atol=1e-3, rtol=0
         )
         signs = [line[start : start + LENGTH] for line in chain.text]
-        assert signs[2][0] == {1: "+", -1: "−", 0: ""}[int(wanted[2, 0].sign())]
+        words = {1: "+", -1: "−", 0: ""}
+        assert signs == [[words[int(z)] for z in line] for line in wanted.sign()]
+
+
+def test_a_small_weight_keeps_its_sign_in_the_picture(builder):
+    builder.reset()
+    builder.set("convention", "paper")
+    builder.set("order", 5)
+    matrix, drawn = builder.facts()["matrix"], builder.figure.data[0].text
+    signs = {1: "+", -1: "−"}
+    for t in range(LENGTH):
+        for s in range(t + 1):
+            assert drawn[t][s] == signs[int(matrix[t][s] > 0) * 2 - 1]
 
 
 def test_thick_lines_are_the_large_flows_and_their_dash_is_the_sign(builder):

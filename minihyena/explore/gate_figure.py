@@ -9,7 +9,7 @@ from minihyena.explore.look import panels
 from minihyena.explore.parts import to_numpy
 from minihyena.explore.style import INK, MUTED, ORANGE, SKY
 
-__all__ = ["NOISE", "draw", "figure_of"]
+__all__ = ["NOISE", "SIGNED", "draw", "figure_of"]
 
 SIGNED = [[0.0, SKY], [0.5, "#FFFFFF"], [1.0, ORANGE]]  # pale: signs are read on it
 SIGNS_UP_TO = 12  # positions; smaller cells have no room for a sign
@@ -51,8 +51,8 @@ def figure_of(factored: bool, kind: str, length: int) -> Any:
         )  # fmt: skip
     low, high = -0.5, length - 0.5
     frame = {"tickvals": list(range(length)), "zeroline": False, "mirror": True}
-    frame["automargin"] = False  # it makes plotly draw the figure twice
     figure.update_xaxes(range=[low, high], showline=True, **frame)
+    frame["automargin"] = False  # it makes plotly draw the figure twice
     figure.update_yaxes(range=[high, low], showline=True, showgrid=False, **frame)
     figure.update_xaxes(title_text="input (column)", row=side)
     bar = {

@@ -177,7 +177,7 @@ class GatePlayground(Explorer):
             f"Gate before, k at {t}": round(f["factors"]["D_k"][t][t], 4),
             f"Gate after, q at {t}": round(f["factors"]["D_q"][t][t], 4),
             "Filter at lag 0, 1, 2": ", ".join(
-                f"{line[0]:.2f}" for line in f["factors"]["S"][:3]
+                f"{line[0]:.2g}" for line in f["factors"]["S"][:3]
             ),
             "Largest weight": max(abs(x) for line in f["matrix"] for x in line),
         }

@@ -9,7 +9,7 @@ from minihyena.explore.look import SIGNED, SIZES, panels
 from minihyena.explore.matrix_views import NOTHING
 from minihyena.explore.style import INK, MUTED, VERMILION
 
-__all__ = ["COLOURS", "draw_matrix", "lens_figure"]
+__all__ = ["COLOURS", "FITTING", "HEIGHT", "draw_matrix", "lens_figure"]
 
 COLOURS = (
     ("signed, white is 0", "signed"),
@@ -17,8 +17,16 @@ COLOURS = (
     ("lowest to highest", "off centre"),
 )
 POSITIVE = [[0.0, "#FFFFFF"], [1.0, VERMILION]]
+HEIGHT = 540
+# Squares side by side: the wider the card, the taller. (Plotly takes over the height
+# that its element has, if its own is not set.)
+FITTING = """<style>
+.mh-lens { container-type: inline-size; }
+.mh-lens .js-plotly-plot { height: clamp(280px, 46cqw + 110px, 580px); }
+</style>"""
 PRINTED = 12  # up to so many tokens the signs are printed
-LABELS = 32  # at most so many words on an axis
+WORDS = {"xaxis": 28, "yaxis": 16}  # at most so many of them on an axis
+ROOM = 0.25  # of a colour bar, for the number at its end
 FRAMES: list[dict[str, Any]] = [  # white below ink, to be seen on dark colours, too
     {"color": "#FFFFFF", "width": 3},  # around the row
     {"color": INK, "width": 1, "dash": "dot"},
@@ -29,7 +37,7 @@ FRAMES: list[dict[str, Any]] = [  # white below ink, to be seen on dark colours,
 
 def lens_figure() -> go.Figure:
     """Left and right, empty."""
-    figure = panels("left", "right", height=540, horizontal_spacing=0.1)
+    figure = panels("left", "right", height=HEIGHT, horizontal_spacing=0.1)
     figure.update_annotations(align="left", y=1, yanchor="bottom", yshift=46)
     for column in (1, 2):
         figure.add_heatmap(
@@ -50,6 +58,7 @@ def lens_figure() -> go.Figure:
                 "thickness": 10,
                 "outlinewidth": 0,
                 "tickfont": {"size": 13, "color": MUTED},
+                "tickangle": 0,
             },
             row=1,
             col=column,
@@ -60,15 +69,15 @@ def lens_figure() -> go.Figure:
             )
     figure.update_xaxes(
         title_text="input s", constrain="domain", constraintoward="left",
-        zeroline=False, tickangle=0,
+        zeroline=False, tickangle=0, title_standoff=14,
     )  # fmt: skip
     figure.update_yaxes(
-        title_text="output t", constrain="domain", constraintoward="top",
-        zeroline=False, showgrid=False,
-    )  # fmt: skip
+        constrain="domain", constraintoward="top", zeroline=False, showgrid=False
+    )
+    figure.update_yaxes(title_text="output t", col=1)
     for axis, of in (("yaxis", "x"), ("yaxis2", "x2")):
         figure.layout[axis].scaleanchor = of
-    figure.update_layout(plot_bgcolor="#E4E8EC", margin={"t": 104, "b": 56})
+    figure.update_layout(plot_bgcolor="#E4E8EC", margin={"t": 104, "b": 60})
     return figure
 
 
@@ -108,13 +117,13 @@ def draw_matrix(
         f"{side['name']}<br><span style='font-size:13px;font-weight:400'>"
         f"{side['kind']}, {side['where']}</span>"
     )
-    ticks = list(range(0, length, -(-length // LABELS)))
-    words = [f["words"][t] for t in ticks]
     which = "" if number == 0 else "2"
     for axis, ends in (
         ("xaxis", (-0.5, length - 0.5)),
         ("yaxis", (length - 0.5, -0.5)),
     ):
+        ticks = list(range(0, length, -(-length // WORDS[axis])))
+        words = [f["words"][t] for t in ticks]
         figure.layout[axis + which].update(tickvals=ticks, ticktext=words, range=ends)
 
 
@@ -129,7 +138,8 @@ def _look(colours: str, side: dict[str, Any]) -> dict[str, Any]:
         low, high, scale = side["lowest"], side["highest"], SIZES
     elif side["rows_sum_to_one"] and not side["negative"]:
         low, high, scale = 0.0, 1.0, POSITIVE
-    ticks = [low, 0.0, high] if low < 0 < high else [low, high]
+    room = ROOM * (high - low)  # a 0 too near to an end would overprint it
+    ticks = [low, 0.0, high] if low + room < 0 < high - room else [low, high]
     return {
         "zmin": low,
         "zmax": high,

@@ -1,6 +1,6 @@
 """Matrix lens: who reads whom, in any two mixers, side by side."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as W
@@ -9,8 +9,14 @@ import torch
 from torch import Tensor
 
 from minihyena.corpora import Tokenizer
-from minihyena.explore.base import Explorer
-from minihyena.explore.matrix_figure import COLOURS, draw_matrix, lens_figure
+from minihyena.explore.base import Explorer, State
+from minihyena.explore.matrix_figure import (
+    COLOURS,
+    FITTING,
+    HEIGHT,
+    draw_matrix,
+    lens_figure,
+)
 from minihyena.explore.matrix_text import Reading, TextBox
 from minihyena.explore.matrix_views import (
     facts_of,
@@ -72,11 +78,15 @@ class MatrixLens(Explorer):
             pickers[f"{side}_layer"] = choice(f"{say} layer", (1,))
             pickers[f"{side}_order"] = choice(f"{say} order", (("all", 0),))
             pickers[f"{side}_channel"] = slider(f"{say} channel", (0,))
+            pickers[f"{side}_channel"].layout.width = "min(100%, 300px)"
         pickers["colours"] = choice("Colours", COLOURS)
         last = len(self.reading.tokens(texts[0] if texts else "")[1]) - 1
         for name, place in (("row", last), ("column", max(last - 1, 0))):
             pickers[name] = slider(name.capitalize(), range(last + 1), place)
         super().__init__(pickers, lens_figure(), surprise_seed=seed)
+        self.add_class("mh-lens")
+        if self.live:
+            self.figure.layout.height = None
         for trace in self.figure.data if self.live else ():
             trace.on_click(lambda _, points, __: self._guard(lambda: self._go(points)))
 
@@ -84,23 +94,22 @@ class MatrixLens(Explorer):
 
     def _controls(self) -> list[W.Widget]:
         half = W.Layout(flex="1 1 320px", width="auto")
-        sides = [
+        columns = [
             W.VBox(
                 [
-                    row(
-                        self.pickers[n]
-                        for n in (side, f"{side}_layer", f"{side}_order")
-                    ),
-                    self.pickers[f"{side}_channel"],
+                    row(self.pickers[n] for n in (side, f"{side}_layer")),
+                    row(self.pickers[f"{side}_{n}"] for n in ("channel", "order")),
                 ],
                 layout=half,
             )
             for side in SIDES
         ]
+        sides = row(columns)
+        sides.layout.align_items = "flex-start"
         *_, buttons = super()._controls()
         text = [row([self.pickers["text"]])] if "text" in self.pickers else []
         shared = row(self.pickers[name] for name in ("row", "column", "colours"))
-        return [*text, row(sides), shared, buttons]
+        return [W.HTML(FITTING), *text, sides, shared, buttons]
 
     def set(self, name: str, value: Any) -> None:
         """Move one control, as a hand would; a text may be any the tokenizer knows."""
@@ -108,6 +117,27 @@ class MatrixLens(Explorer):
             self.pickers["text"].value = value
         else:
             super().set(name, value)
+
+    def sweep(self, cap: int = 200) -> Iterator[tuple[State, dict[str, Any]]]:
+        """Every value of every control once, then states by lot, `cap` of them in all.
+
+        The grid of all states is too large to walk along.
+        """
+        before, lot = self.state(), torch.Generator().manual_seed(0)
+        values = [(name, v) for name, all in self.controls.items() for v in all]
+        try:
+            for name, value in values:
+                self._apply(before | {name: value})
+                yield self.state(), self.facts()
+            for _ in range(cap - len(values)):
+                drawn = {
+                    name: all[int(torch.randint(len(all), (), generator=lot))]
+                    for name, all in self.controls.items()
+                }
+                self._apply(drawn)
+                yield self.state(), self.facts()
+        finally:
+            self._apply(before)
 
     def _offer(self, name: str, options: Sequence[Any]) -> Any:
         """New options for a picker, which keeps its value if it can; the value."""
@@ -233,6 +263,10 @@ class MatrixLens(Explorer):
             for t in range(len(words))
             for s in range(t + 1 if causal else len(words))
         ]
+
+    def picture(self, width: int = 900) -> bytes:
+        png: bytes = self.figure.to_image("png", width=width, height=HEIGHT, scale=1)
+        return png
 
     def _draw(self) -> None:
         f = self.facts()

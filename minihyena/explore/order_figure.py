@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from minihyena.explore.look import SIGNED, panels
+from minihyena.explore.gate_figure import SIGNED
+from minihyena.explore.look import panels
 from minihyena.explore.style import BLUE, INK, VERMILION
 
 __all__ = ["LENGTH", "draw", "figure_of"]
@@ -11,6 +12,8 @@ __all__ = ["LENGTH", "draw", "figure_of"]
 LENGTH, GAP = 6, 2  # positions; empty cells between two matrices
 NARROWEST = 32  # cells across: few matrices do not grow without limit
 MUCH = 0.1  # an entry is drawn thick from this share of the largest flow in its factor
+NOISE = 1e-6  # of the largest entry: rounding, no weight
+WORDY = 8  # blocks; where there are more, their names lose the brackets
 THIN = "#8A949E"
 
 Point = tuple[float, float] | None  # None lifts the pen
@@ -28,7 +31,7 @@ def figure_of() -> Any:
     letters = {"mode": "text", "cliponaxis": False, "textfont": {"color": INK}}
     figure.add_heatmap(
         colorscale=SIGNED, zmin=-1, zmax=1, showscale=False, xgap=1, ygap=1,
-        texttemplate="%{text}", **quiet, **top,
+        texttemplate="%{text}", textfont={"color": INK}, **quiet, **top,
     )  # fmt: skip
     figure.add_scatter(mode="lines", line={"color": THIN, "width": 1}, **quiet, **top)
     figure.add_scatter(**letters, textfont_size=14, **quiet, **top)
@@ -66,7 +69,9 @@ def draw(figure: Any, facts: dict[str, Any]) -> None:
     frames.x, frames.y = _boxes([(_start(b), 0, LENGTH) for b in range(count)])
     row.x, row.y = _boxes([(0, facts["output"], 1)])
     names.x = [_start(b) + middle for b in range(count)]
-    names.y, names.text = [-1.5] * count, [f"<b>{name}</b>" for name in blocks]
+    brief = str.maketrans("", "", "()" if count > WORDY else "")
+    names.text = [f"<b>{name.translate(brief)}</b>" for name in blocks]
+    names.y = [-1.5] * count
     signs.x = [_gap(b) for b in range(count - 1)]
     equal = "=" if facts["product"] else "≠"
     signs.y, signs.text = [middle] * count, [equal, *"·" * (count - 2)]
@@ -81,11 +86,13 @@ def draw(figure: Any, facts: dict[str, Any]) -> None:
 def _side_by_side(matrices: Iterable[Any]) -> tuple[list[Any], list[Any]]:
     """One table of matrices with gaps, each against its largest entry; their signs."""
     wide: list[list[float | None]] = [[] for _ in range(LENGTH)]
+    signs: list[list[str]] = [[] for _ in range(LENGTH)]
     for matrix in matrices:
         largest = max(abs(z) for line in matrix for z in line) or 1.0
-        for line, values in zip(wide, matrix, strict=True):
-            line += [*(round(z / largest, 3) for z in values), *[None] * GAP]
-    signs = [["" if not z else "+" if z > 0 else "−" for z in line] for line in wide]
+        for t, values in enumerate(matrix):
+            shares = [z / largest for z in values]
+            wide[t] += [*(round(z, 3) for z in shares), *[None] * GAP]
+            signs[t] += [*map(_sign, shares), *[""] * GAP]
     return wide, signs
 
 
@@ -116,6 +123,11 @@ def _draw_routes(
     spots.marker.color = [INK if r else THIN for r in reached]
     ends.x, ends.y = [_gap(0), _gap(columns[-1])], [-1, -1]
     ends.text = ["output y", "← values v"]
+    ends.textposition = ["middle right", "middle left"]  # inwards
+
+
+def _sign(share: float) -> str:
+    return "" if abs(share) <= NOISE else "+" if share > 0 else "−"
 
 
 def _start(block: int) -> int:

@@ -5,13 +5,12 @@ from typing import Any
 
 from torch import Tensor
 
-from minihyena.explore.look import panels
+from minihyena.explore.look import SIGNED, panels
 from minihyena.explore.parts import to_numpy
-from minihyena.explore.style import INK, MUTED, ORANGE, SKY
+from minihyena.explore.style import INK, MUTED
 
-__all__ = ["NOISE", "SIGNED", "draw", "figure_of"]
+__all__ = ["NOISE", "draw", "figure_of"]
 
-SIGNED = [[0.0, SKY], [0.5, "#FFFFFF"], [1.0, ORANGE]]  # pale: signs are read on it
 SIGNS_UP_TO = 12  # positions; smaller cells have no room for a sign
 # Signs are markers, not letters: a browser measures every letter before it draws it.
 PLUS, MINUS = "cross-thin-open", "line-ew-open"

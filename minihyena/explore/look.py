@@ -12,13 +12,15 @@ from minihyena.explore.style import (
     INK,
     LINE,
     MUTED,
+    ORANGE,
     PALETTE,
+    SKY,
     VERMILION,
 )
 
 __all__ = ["AFTER", "BEFORE", "SIGNED", "SIZES", "TEMPLATE", "panels"]
 
-SIGNED = [[0.0, BLUE], [0.5, "#FFFFFF"], [1.0, VERMILION]]  # use with zmid=0
+SIGNED = [[0.0, SKY], [0.5, "#FFFFFF"], [1.0, ORANGE]]  # pale: signs are read on it
 SIZES = "Cividis"
 
 BEFORE: dict[str, Any] = {"color": VERMILION, "width": 1.8, "dash": "6px,3px"}

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from minihyena.explore.look import SIGNED, SIZES, panels
 from minihyena.explore.matrix_views import NOTHING
-from minihyena.explore.style import INK, MUTED, VERMILION
+from minihyena.explore.style import INK, MUTED
 
 __all__ = ["COLOURS", "FITTING", "HEIGHT", "draw_matrix", "lens_figure"]
 
@@ -16,7 +16,7 @@ COLOURS = (
     ("sizes |M|", "sizes"),
     ("lowest to highest", "off centre"),
 )
-POSITIVE = [[0.0, "#FFFFFF"], [1.0, VERMILION]]
+POSITIVE = [[0.0, "#FFFFFF"], SIGNED[-1]]
 HEIGHT = 540
 # Squares side by side: the wider the card, the taller. (Plotly takes over the height
 # that its element has, if its own is not set.)
@@ -24,7 +24,7 @@ FITTING = """<style>
 .mh-lens { container-type: inline-size; }
 .mh-lens .js-plotly-plot { height: clamp(280px, 46cqw + 110px, 580px); }
 </style>"""
-PRINTED = 12  # up to so many tokens the signs are printed
+PRINTED = 12  # up to so many tokens the signs are printed, on pale colours
 WORDS = {"xaxis": 28, "yaxis": 16}  # at most so many of them on an axis
 ROOM = 0.25  # of a colour bar, for the number at its end
 FRAMES: list[dict[str, Any]] = [  # white below ink, to be seen on dark colours, too
@@ -98,13 +98,13 @@ def draw_matrix(
     if side["causal"]:
         z[np.triu_indices(length, 1)] = None  # the grey behind is seen
     marks = np.where(nothing, "", np.where(matrix < 0, "−", "+"))
-    printed = length <= PRINTED
+    printed = length <= PRINTED and f["colours"] == "signed"
     trace = figure.data[number]
     trace.update(
         z=z.tolist(),
         text=marks.tolist() if printed else None,
         texttemplate="%{text}" if printed else None,
-        textfont_size=16,
+        textfont={"size": 16, "color": INK},
         **look,
     )
     top, left = f["row"] - 0.5, f["column"] - 0.5

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from minihyena.explore.gate_figure import SIGNED
-from minihyena.explore.look import panels
+from minihyena.explore.look import SIGNED, panels
 from minihyena.explore.style import BLUE, INK, VERMILION
 
 __all__ = ["LENGTH", "draw", "figure_of"]

@@ -34,7 +34,9 @@ STYLE = f"""<style>
   --jp-ui-font-size1: 14px; --jp-widgets-font-size: 14px;
 }}
 .widget-html-content:has(> .minihyena) {{ min-width: 0; }}
-.minihyena .widget-html-content {{ line-height: 1.45; white-space: normal; }}
+.minihyena .widget-html-content {{
+  line-height: 1.45; white-space: normal; min-width: 0;
+}}
 .minihyena .mh-title {{ font-size: 18px; font-weight: 650; letter-spacing: -0.01em; }}
 .minihyena .mh-notice {{ font-size: 14px; color: {MUTED}; margin: 2px 0 8px; }}
 .minihyena .mh-row {{

@@ -71,7 +71,8 @@ def test_numbers_can_be_shown_instead_of_the_picture(notebook: Notebook) -> None
             continue
         expect(picture.first).to_be_attached()
         button.press("Enter")
-        expect(card.root.get_by_role("table")).to_be_visible()
+        table = card.root.get_by_role("table", name=f"{card.title} in numbers")
+        expect(table).to_be_visible()
         expect(picture).to_have_count(0)
         button.press("Enter")
         expect(picture.first).to_be_attached()

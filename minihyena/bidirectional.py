@@ -68,7 +68,7 @@ class BidirectionalHyena(HyenaOperator):
 
     def matrix(self, u: Tensor) -> Tensor:
         """H(u): (B, D, L, L), the gates frozen; a full matrix, not a triangle."""
-        self.check_matrix(u, self.width)
+        self.check_matrix(u, self.width, self.config.order)
         length = u.shape[1]
         matrix = torch.eye(length, dtype=u.dtype, device=u.device)
         for gate, h, skip in self.streams(u)[1]:
@@ -97,6 +97,13 @@ class BidirectionalHyena(HyenaOperator):
             (None if past is None else torch.stack([past, next(future)]), skip)
             for past, skip in super().convolutions(length)
         ]
+
+    @classmethod
+    def from_official(cls, *args: Any, **options: Any) -> NoReturn:
+        raise NotImplementedError(
+            "the official weights are those of a one-sided operator and have no part "
+            "for the future; load them with HyenaOperator.from_official"
+        )
 
     def start(self, prompt: Tensor, max_length: int | None = None) -> NoReturn:
         raise NotImplementedError(

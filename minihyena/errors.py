@@ -122,7 +122,7 @@ def check_ids(ids: Tensor, vocab_size: int, max_length: int) -> None:
             )
 
 
-def check_square(u: Tensor, channels: int, copies: int = 3) -> None:
+def check_square(u: Tensor, channels: int, copies: int) -> None:
     """MemoryError unless `copies` of (B, channels, L, L) fit in memory; u is (B, L, D).
 
     Making the matrices takes more than one copy for a moment.

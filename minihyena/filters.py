@@ -149,6 +149,11 @@ class ImplicitFilter(nn.Module):
 
     def forward(self, length: int) -> Tensor:
         check_length(length, self.max_length)
+        with torch.autocast(self.times.device.type, enabled=False):  # sines need digits
+            return self.response(length)
+
+    def response(self, length: int) -> Tensor:
+        """(orders, D, length) in the precision of the parameters."""
         a = self.positions[:length]
         for layer in self.layers:
             a = torch.sin(self.frequency * layer(a))

@@ -32,8 +32,10 @@ WEIGHTS = (  # in a folder, the first that is there
 )
 # What training programs keep beside the weights; stand-ins of it are made, not it.
 BOOKKEEPING = re.compile(
-    r"(omegaconf|argparse|pytorch_lightning|lightning|lightning_fabric|pathlib|typing"
-    r"|collections|abc|numpy)\..*"
+    r"(omegaconf|pytorch_lightning|lightning|lightning_fabric)(\.\w+)*\.[A-Z]\w*"
+    r"|argparse\.Namespace|pathlib\.(Pure)?(Posix|Windows)?Path|typing\.\w+"
+    r"|collections\.(defaultdict|OrderedDict|Counter)|abc\.ABCMeta"
+    r"|numpy\.(ndarray|dtype|dtypes\.\w+|(_core|core)\.multiarray\.(scalar|_reconstruct))"
     r"|builtins\.(dict|list|tuple|set|str|bytes|int|float|bool|object|type)"
 )
 
@@ -118,7 +120,9 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
     try:
         found = unpickle(path) if path.suffix in PICKLES else load_file(path)
     except Exception as error:  # damage can make anything of a reader
-        raise ValueError(f"{path} is damaged or no file of weights: {error}") from error
+        # What torch advises, to read it without the guard, is left out.
+        reason = str(error).rpartition("WeightsUnpickler error: ")[2].partition("\n")[0]
+        raise ValueError(f"{path} cannot be read as weights: {reason}") from error
     if isinstance(found, Mapping):
         found = found.get("state_dict", found)
     if not isinstance(found, Mapping):
@@ -136,8 +140,11 @@ def unpickle(path: Path) -> Any:
     """What torch's reader of weights makes of the file; ValueError if it needs code."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception as error:
+        try:
+            names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        except Exception:  # torch looks into its own format only, not into older ones
+            raise error from None
         if not names:  # it is not the names: the file is damaged
             raise
     if code := sorted(name for name in names if not BOOKKEEPING.fullmatch(name)):

@@ -105,8 +105,8 @@ class HyenaOperator(Mixer):
     def __init__(
         self, width: int, max_length: int, config: HyenaConfig = HyenaConfig()
     ) -> None:
-        super().__init__()
-        self.width, self.max_length, self.config = width, max_length, config
+        super().__init__(width, max_length)
+        self.config = config
         streams = (config.order + 1) * width
         self.in_proj = nn.Linear(width, streams)
         self.short_filter: Any = nn.Conv1d(
@@ -147,7 +147,7 @@ class HyenaOperator(Mixer):
 
     def matrix(self, u: Tensor) -> Tensor:
         """H(u): (B, D, L, L), the gates frozen; row t is what output t reads."""
-        self.check_matrix(u, self.width)
+        self.check_matrix(u, self.width, self.config.order)
         return hyena_matrix(self.streams(u)[1])
 
     def values(self, u: Tensor) -> Tensor:

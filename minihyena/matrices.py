@@ -77,12 +77,13 @@ def participation(matrix: Tensor) -> Tensor:
 def numerical_rank(matrix: Tensor, tolerance: float | None = None) -> Tensor:
     """(..., L, L) -> (...), int64: singular values above `tolerance` * the largest one.
 
-    None: L * eps, as numpy's, with eps of the dtype of M. Two equal rows count once.
+    None: L * eps, as numpy's, with eps of the dtype of M, but at most a tenth, which
+    long matrices in half precision would exceed. Two equal rows count once.
     """
-    _check(matrix)
+    weight = _magnitude(matrix)
     if tolerance is None:
-        tolerance = matrix.shape[-1] * torch.finfo(matrix.dtype).eps
-    work = matrix.to(torch.promote_types(matrix.dtype, torch.float32))
+        tolerance = min(0.1, matrix.shape[-1] * torch.finfo(matrix.dtype).eps)
+    work = weight.copysign(matrix)  # no entry above 1, so no norm overflows
     rank: Tensor = torch.linalg.matrix_rank(work, rtol=tolerance)
     return rank
 

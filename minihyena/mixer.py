@@ -20,22 +20,32 @@ __all__ = ["Mixer", "State", "matrix_flops"]
 
 
 class State(NamedTuple):
-    """Where a sequence stands: steps taken, most there may be, and what is remembered.
+    """Where B sequences stand: steps taken, most there may be, what is remembered.
 
     A step makes a new state and leaves the old one valid: keep it to branch.
     """
 
+    batch: int
     time: int
     max_length: int
     memory: Any  # tensors, in whatever tuple the mixer keeps them
 
 
 class Mixer(nn.Module):
-    """(B, L, D) -> (B, L, D), causal, at most max_length steps."""
+    """(B, L, D) -> (B, L, D), causal, at most max_length steps.
 
-    width: int
-    max_length: int
+    Raises ValueError for a width or max_length below 1.
+    """
+
     out_proj: nn.Linear
+
+    def __init__(self, width: int, max_length: int) -> None:
+        super().__init__()
+        if width < 1 or max_length < 1:
+            raise ValueError(
+                f"width and max_length must be at least 1; got {width} and {max_length}"
+            )
+        self.width, self.max_length = width, max_length
 
     def matrix(self, u: Tensor) -> Tensor:
         """u (B, L, D) -> (B, C, L, L): row t is what output t reads, gates frozen.
@@ -60,12 +70,14 @@ class Mixer(nn.Module):
         the mixer's; else as `step`.
         """
         steps = self.max_length if max_length is None else max_length
-        if prompt.dim() != 3 or not prompt.shape[1] <= steps <= self.max_length:
+        if prompt.dim() != 3 or not max(1, prompt.shape[1]) <= steps <= self.max_length:
             raise ValueError(
-                "start wants prompt (B, P, D) with P <= max_length <= "
+                "start wants prompt (B, P, D) with P, 1 <= max_length <= "
                 f"{self.max_length}; got {tuple(prompt.shape)} and {steps}"
             )
-        state = State(0, steps, self.memory(prompt.shape[0], steps))
+        batch, taken, width = prompt.shape
+        self.check(prompt if taken else prompt.new_zeros(batch, 1, width))
+        state = State(batch, 0, steps, self.memory(batch, steps))
         for u in prompt.unbind(1):
             _, state = self.step(u, state)
         return state
@@ -76,17 +88,19 @@ class Mixer(nn.Module):
         Raises ValueError for a wrong shape or a step after the last, TypeError for a
         dtype other than the weights'.
         """
-        time, max_length, memory = state
+        batch, time, max_length, memory = state
         if time >= max_length:
             raise ValueError(
                 f"all max_length = {max_length} steps are taken; "
                 "start with a larger max_length"
             )
-        if u.dim() != 2:
-            raise ValueError(f"a step takes u_t (B, D); got {tuple(u.shape)}")
+        if u.dim() != 2 or len(u) != batch:
+            raise ValueError(
+                f"a step takes u_t (B, D), here with B = {batch}; got {tuple(u.shape)}"
+            )
         self.check(u[:, None])
         y, memory = self.advance(u, memory, time)
-        return y, State(time + 1, max_length, memory)
+        return y, State(batch, time + 1, max_length, memory)
 
     def memory(self, batch: int, length: int) -> Any:
         """What is remembered of nothing, for `length` steps to come."""
@@ -104,10 +118,15 @@ class Mixer(nn.Module):
         """ValueError for a wrong shape, length or device, TypeError for a dtype."""
         check_input(u, self.width, self.out_proj.weight, self.max_length)
 
-    def check_matrix(self, u: Tensor, channels: int) -> None:
-        """As `check`; MemoryError if (B, channels, L, L) would not fit."""
+    def check_matrix(self, u: Tensor, channels: int, factors: int = 1) -> None:
+        """As `check`; MemoryError if (B, channels, L, L) would not fit.
+
+        Making it takes up to six copies at a time (as measured), and where a gradient
+        is asked for about four for each of its `factors`, which are kept.
+        """
         self.check(u)
-        check_square(u, channels)
+        kept = 4 * factors - 2 if torch.is_grad_enabled() else 0
+        check_square(u, channels, copies=max(6, kept))
 
     def zeros(self, *shape: int) -> Tensor:
         """Zeros on the weights' device, in their dtype."""

@@ -771,3 +771,8 @@ def test_a_vision_transformer_with_hyena_reads_digits() -> None:
     with torch.no_grad():
         found = model.eval()(x_test).argmax(-1)
     assert (found == y_test).double().mean() >= 0.97
+
+
+def test_one_sided_official_weights_make_no_two_sided_operator() -> None:
+    with pytest.raises(NotImplementedError, match=r"HyenaOperator\.from_official"):
+        BidirectionalHyena.from_official({}, {})

@@ -272,3 +272,25 @@ def test_a_filter_of_another_kind_is_refused() -> None:
     for wrong in (HyenaConfig(), ImplicitConfig, 3, None):
         with pytest.raises(TypeError, match="long filter is one of implicit, fir"):
             HyenaConfig(filter=wrong)
+
+
+@torch.no_grad()
+def test_autocast_leaves_a_rough_filter_its_digits() -> None:
+    rough = ImplicitConfig(bands=16, sine_frequency=14.0)
+    op = operator(HyenaConfig(filter=rough)).float()
+    exact = op.filter(LONGEST)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(op.filter(LONGEST), exact)
+
+
+def test_the_memory_a_matrix_is_said_to_need_grows_with_what_a_gradient_keeps() -> None:
+    said = []
+    u = torch.zeros(1, 2**19, 4)
+    for order, keep in ((2, False), (4, False), (4, True)):
+        op = HyenaOperator(4, 2**19, HyenaConfig(order))
+        with torch.set_grad_enabled(keep), pytest.raises(MemoryError) as error:
+            op.matrix(u)
+        said.append(
+            float(str(error.value).split("need ")[1].split()[0].replace(",", ""))
+        )
+    assert said == [said[0], said[0], pytest.approx(said[0] * 14 / 6)]

@@ -453,3 +453,16 @@ def test_what_cannot_be_compared_is_refused() -> None:
     for observed, null in ((math.nan, [1.0]), (1.0, [math.nan])):
         with pytest.raises(ValueError, match="NaN"):
             p_value(observed, torch.tensor(null))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e37])
+def test_the_rank_is_that_of_any_multiple(scale: float) -> None:
+    assert int(numerical_rank(torch.full((64, 64), scale))) == 1
+    assert int(numerical_rank(scale * torch.eye(7))) == 7
+    signed = torch.tensor([[1.0, 2.0], [-1.0, -2.0]])
+    assert int(numerical_rank(scale * signed)) == 1
+
+
+def test_a_long_matrix_in_half_precision_has_a_rank() -> None:
+    assert int(numerical_rank(torch.eye(256).bfloat16())) == 256
+    assert int(numerical_rank(torch.zeros(256, 256).half())) == 0

@@ -21,6 +21,7 @@ from minihyena import (
 )
 from minihyena.matrices import jacobian
 from minihyena.model import drawing_from
+from minihyena.rivals.attention import LinearAttentionConfig, features
 from minihyena.rivals.gated import GSSConfig, H3Config, MultiHeadHyenaConfig
 from minihyena.rivals.recurrent import (
     AFTConfig,
@@ -532,3 +533,29 @@ def test_a_gru_has_no_matrix_and_says_so_by_name() -> None:
         ):
             view(u)
     assert_equal(jacobian(mixer, u, 0)[0].triu(1), torch.zeros(4, 4).double())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("seed", range(5))
+def test_linear_attention_keeps_its_digits_where_features_are_small(seed: int) -> None:
+    mixer = make(LinearAttentionConfig(), 16, 61, seed).float()
+    for scale in (30.0, 100.0, 1000.0):
+        u = scale * draw(1, 61, 16, seed=seed).float()
+        y = mixer(u)
+        assert y.isfinite().all()
+        views = mixer.output(mixer.matrix(u) @ mixer.values(u))
+        assert (views - y).abs().max() <= 1e-5 * y.abs().max()
+    x = torch.linspace(-20, 5, 50)
+    torch.testing.assert_close(
+        features(x).double(), torch.nn.functional.elu(x.double()) + 1, rtol=1e-5, atol=0
+    )
+
+
+@torch.no_grad()
+def test_aft_is_exact_for_keys_far_above_the_first() -> None:
+    mixer = make(AFTConfig(taps=5))
+    mixer.in_proj.weight[WIDTH : 2 * WIDTH] = torch.eye(WIDTH)
+    u = draw(1, 20, WIDTH)
+    u[:, 7] = 2000.0
+    assert_equal(mixer(u), mixer.output(mixer.matrix(u) @ mixer.values(u)))
+    assert_equal(mixer(u), stepped(mixer, u))

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import elu, pad, scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from minihyena.mixer import Mixer
 
@@ -76,10 +76,10 @@ class HeadedMixer(Mixer):
     """
 
     def __init__(self, width: int, max_length: int, heads: int) -> None:
-        super().__init__()
+        super().__init__(width, max_length)
         if width % heads:
             raise ValueError(f"width {width} must be a multiple of heads = {heads}")
-        self.width, self.max_length, self.groups = width, max_length, heads
+        self.groups = heads
         self.in_proj = nn.Linear(width, 3 * width)
         self.out_proj = nn.Linear(width, width)
 
@@ -201,6 +201,14 @@ def cut(x: Tensor, size: int) -> Tensor:
     return x.reshape(batch, heads, -1, size, width)
 
 
+def features(x: Tensor) -> Tensor:
+    """elu(x) + 1, which is e^x below 0; written so, it keeps its digits there.
+
+    It never falls below e^-30, so no row of weights adds up to 0.
+    """
+    return torch.where(x > 0, x + 1, x.clamp(-30, 0).exp())
+
+
 class LinearAttention(HeadedMixer):
     """(B, L, D) -> (B, L, D): y = A v, A[t, s] = f(q_t).f(k_s) / sum over r <= t of
     f(q_t).f(k_r), with f(x) = elu(x) + 1; a step costs O(P^2).
@@ -221,7 +229,7 @@ class LinearAttention(HeadedMixer):
     def heads(self, u: Tensor, time: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """Features f(q), f(k) of queries and keys, and values: (B, G, L, P) each."""
         q, k, v = super().heads(u)
-        return elu(q) + 1, elu(k) + 1, v
+        return features(q), features(k), v
 
     def forward(self, u: Tensor) -> Tensor:
         """Squares of CHUNK steps, and the sum of f(k) v over all chunks before."""

@@ -118,8 +118,8 @@ class H3(RecurrenceMixer):
     def __init__(
         self, width: int, max_length: int, config: H3Config = H3Config()
     ) -> None:
-        super().__init__()
-        self.width, self.max_length, self.config = width, max_length, config
+        super().__init__(width, max_length)
+        self.config = config
         self.in_proj = nn.Linear(width, 3 * width)
         taps = min(config.shift_taps, max_length)
         self.shift = nn.Parameter((2 * torch.rand(width, taps) - 1) / taps**0.5)
@@ -164,8 +164,8 @@ class GSS(RecurrenceMixer):
     def __init__(
         self, width: int, max_length: int, config: GSSConfig = GSSConfig()
     ) -> None:
-        super().__init__()
-        self.width, self.max_length, self.config = width, max_length, config
+        super().__init__(width, max_length)
+        self.config = config
         self.in_proj = nn.Linear(width, 2 * width)
         self.filter = config.filter.build(width, 1, max_length)
         mixing = config.channel_mixing
@@ -238,11 +238,11 @@ class MultiHeadHyena(Mixer):
         max_length: int,
         config: MultiHeadHyenaConfig = MultiHeadHyenaConfig(),
     ) -> None:
-        super().__init__()
+        super().__init__(width, max_length)
         groups, taps = config.heads, config.short_taps
         if width % groups:
             raise ValueError(f"width {width} must be a multiple of heads = {groups}")
-        self.width, self.max_length, self.config = width, max_length, config
+        self.config = config
         streams = 3 * width
         self.in_proj = nn.Linear(width, streams)
         self.short_filter: Any = nn.Conv1d(streams, streams, taps, groups=streams)
@@ -296,7 +296,7 @@ class MultiHeadHyena(Mixer):
         short, h, *past = memory
         p, short = conv_step(self.in_proj(u), short)
         p = p + self.short_filter.bias
-        q, *new = p.view(len(u), 3, self.config.heads, 1, -1).unbind(1)
+        q, *new = p.unflatten(1, (3, self.config.heads, 1, -1)).unbind(1)
         k, v = (
             torch.cat([old, now], dim=2) for old, now in zip(past, new, strict=True)
         )

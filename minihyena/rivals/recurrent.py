@@ -168,8 +168,8 @@ class AFTConv(AveragingMixer):
     def __init__(
         self, width: int, max_length: int, config: AFTConfig = AFTConfig()
     ) -> None:
-        super().__init__()
-        self.width, self.max_length, self.config = width, max_length, config
+        super().__init__(width, max_length)
+        self.config = config
         self.in_proj = nn.Linear(width, 3 * width)
         self.bias = nn.Parameter(
             0.01 * torch.randn(width, min(config.taps, max_length))
@@ -189,11 +189,15 @@ class AFTConv(AveragingMixer):
         """The S nearest inputs by convolution, the rest by a cumulative sum.
 
         e^k is float64 and relative to the first key, which is in everybody's past: no
-        maximum looks ahead. Right while no key is more than STEEPEST above the first.
+        maximum looks ahead. A key more than STEEPEST above the first would be too large
+        for it; then the matrix does the work.
         """
         gate, k, v = self.streams(u)
         k, v = (x.transpose(1, 2).double() for x in (k, v))
-        weight = (k - k[..., :1]).clamp(max=STEEPEST).exp()
+        rise = k - k[..., :1]
+        if bool((rise > STEEPEST).any()):
+            return self.output(self.matrix(u) @ self.values(u))
+        weight = rise.exp()
         sums = torch.stack([weight * v, weight])  # (2, B, D, L)
         near = self.bias[:, : u.shape[1]].double().exp()
         taps = near.shape[1]
@@ -241,8 +245,8 @@ class RWKV(AveragingMixer):
     def __init__(
         self, width: int, max_length: int, config: RWKVConfig = RWKVConfig()
     ) -> None:
-        super().__init__()
-        self.width, self.max_length, self.config = width, max_length, config
+        super().__init__(width, max_length)
+        self.config = config
         slow, fast = math.log(config.slow_decay), math.log(config.fast_decay)
         self.shift = nn.Parameter(torch.linspace(0, 1, width).repeat(3, 1))  # mu
         self.log_decay = nn.Parameter(torch.linspace(slow, fast, width))  # ln w
@@ -304,8 +308,8 @@ class GRU(Mixer):
     def __init__(
         self, width: int, max_length: int, config: GRUConfig = GRUConfig()
     ) -> None:
-        super().__init__()
-        self.width, self.max_length, self.config = width, max_length, config
+        super().__init__(width, max_length)
+        self.config = config
         self.cell = nn.GRU(width, width, config.layers, batch_first=True)
         self.out_proj = nn.Linear(width, width)
 

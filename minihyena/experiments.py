@@ -44,7 +44,8 @@ def _resized(config: LMConfig, target: int, tolerance: float) -> LMConfig:
         size = parameter_count(near)
     if abs(size / target - 1) > tolerance:
         raise ValueError(
-            f"{type(config.mixer).__name__} cannot have {target:,} parameters within {tolerance:.1%}: "
+            f"{type(config.mixer).__name__} cannot have {target:,} parameters within "
+            f"{tolerance:.1%}: "
             f"at width {near.width} it has {size:,}; change its heads or all widths"
         )
     return near

@@ -469,5 +469,5 @@ def test_large_inputs_give_finite_outputs_in_all_views(case: str) -> None:
     if case in WITHOUT_MATRIX:
         return
     views = mixer.output(mixer.matrix(u) @ mixer.values(u))
-    # Scores of attention are in the thousands here, and e^x makes their rounding larger.
+    # Scores of attention are in the thousands here, and so is their rounding.
     assert (views - y).abs().max() <= 1e-4 * y.abs().max()

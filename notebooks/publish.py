@@ -9,15 +9,19 @@ import os
 import sys
 import time
 from pathlib import Path
+from queue import Empty
+from typing import Any
 
 import nbformat
 from hygiene import WIDGET_VIEW, code_cells, faults, read
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
-from traitlets import default
+from traitlets import Type, default
 
 __all__ = ["clean", "execute", "main", "name_cells"]
 
@@ -34,8 +38,34 @@ METADATA = {
 }
 
 
+class WatchfulChannel(AsyncZMQSocketChannel):
+    """Looks again every quarter second for a message that has arrived unnoticed.
+
+    nbclient answers a filled Output widget on the very socket it waits on, and that
+    send can use up the wake-up of the reply (github.com/jupyter/nbclient, issue 312).
+    """
+
+    async def get_msg(self, timeout: float | None = None) -> dict[str, Any]:
+        end = time.monotonic() + (float("inf") if timeout is None else timeout)
+        while True:
+            left = end - time.monotonic()
+            try:
+                return await super().get_msg(max(0, min(left, 0.25)))
+            except Empty:
+                if left <= 0.25:
+                    raise
+
+
+class OwnClient(AsyncKernelClient):
+    """A client that cannot miss a reply."""
+
+    shell_channel_class = Type(WatchfulChannel)
+
+
 class OwnKernel(AsyncKernelManager):
     """This very Python: somebody's kernel named python3 cannot take its place."""
+
+    client_factory = Type(OwnClient)
 
     @default("kernel_spec_manager")
     def _look_in_no_folder(self) -> KernelSpecManager:

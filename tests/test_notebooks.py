@@ -1,12 +1,19 @@
 """Every notebook is fit to be read, diffed and compared; and the check can tell."""
 
+import asyncio
 import json
+import time
 from pathlib import Path
+from queue import Empty
+from typing import Any
 
 import nbformat
 import publish
 import pytest
+import zmq
+import zmq.asyncio
 from hygiene import WIDGET_VIEW, faults, read
+from jupyter_client.session import Session
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -261,6 +268,34 @@ def test_publishing_twice_gives_the_same_bytes(
     assert set(shown) == {"text/plain", "image/png"}
     assert b"python3.1" not in once
     assert b"application/vnd.jupyter" not in once
+
+
+def test_a_reply_whose_wake_up_was_used_up_is_still_seen() -> None:
+    session = Session(key=b"key")
+
+    async def reply(ours: zmq.asyncio.Socket, theirs: zmq.Socket[bytes]) -> Any:
+        channel = publish.WatchfulChannel(ours, session)
+        waiting = asyncio.create_task(channel.get_msg(timeout=20))
+        await asyncio.sleep(0.05)
+        session.send(theirs, "execute_reply", {})
+        time.sleep(0.05)
+        # what a send on the same socket does: the event is fetched, and forgotten
+        assert zmq.Socket.shadow(ours).getsockopt(zmq.EVENTS) & zmq.POLLIN
+        found = await asyncio.wait_for(waiting, 5)
+        with pytest.raises(Empty):
+            await channel.get_msg(timeout=0.3)
+        return found["msg_type"]
+
+    ours, theirs = (
+        zmq.asyncio.Context().socket(zmq.PAIR),
+        zmq.Context().socket(zmq.PAIR),
+    )
+    try:
+        theirs.connect(f"tcp://127.0.0.1:{ours.bind_to_random_port('tcp://127.0.0.1')}")
+        assert asyncio.run(reply(ours, theirs)) == "execute_reply"
+    finally:
+        ours.context.destroy(linger=0)
+        theirs.context.destroy(linger=0)
 
 
 def test_a_check_writes_nothing_and_finds_a_notebook_that_is_out_of_date(

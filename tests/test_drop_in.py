@@ -711,14 +711,14 @@ def test_a_mixer_in_its_place_learns_what_came_first(mixer: str, causal: bool) -
 
 
 class SmallViT(nn.Module):
-    """Images (B, 1, 8, 8) -> logits (B, 10): 16 patches of 2 x 2, PyTorch's encoder."""
+    """Images (B, 1, 8, 8) -> logits (B, 10): 16 patches of 4 x 4 that overlap."""
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
-        self.patches = nn.Conv2d(1, width, kernel_size=2, stride=2)
+        self.patches = nn.Conv2d(1, width, kernel_size=4, stride=2, padding=1)
         self.positions = nn.Parameter(0.02 * torch.randn(16, width))
         layer = nn.TransformerEncoderLayer(
-            width, 4, 2 * width, 0.2, "gelu", batch_first=True, norm_first=True
+            width, 4, 2 * width, 0.1, "gelu", batch_first=True, norm_first=True
         )
         self.encoder = nn.TransformerEncoder(
             layer, 2, nn.LayerNorm(width), enable_nested_tensor=False

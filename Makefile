@@ -60,7 +60,7 @@ lab: $(READY)
 
 test: $(READY)
 	$(WITH) $(ALONE) $(RUN) pytest tests --ignore=tests/browser \
-	  -n $(WORKERS) --dist loadfile
+	  -n $(WORKERS) --dist worksteal
 	$(WITH) $(ALONE) $(RUN) pytest notebooks --nbval --nbval-current-env \
 	  --nbval-cell-timeout=120 --nbval-sanitize-with tests/nbval.cfg \
 	  -n $(WORKERS) --dist loadfile

@@ -161,7 +161,7 @@ def python_that(folder: Path, script: str) -> str:
 def test_make_alone_names_every_target(tmp_path: Path) -> None:
     done = make(tmp_path)
     assert done.returncode == 0
-    for target in ("lab", "test", "check", "notebooks", "clean"):
+    for target in ("lab", "test", "check", "notebooks", "redraw", "clean"):
         assert f"make {target}" in done.stdout
     assert not (tmp_path / ".venv").exists()
 

@@ -556,6 +556,6 @@ def test_aft_is_exact_for_keys_far_above_the_first() -> None:
     mixer = make(AFTConfig(taps=5))
     mixer.in_proj.weight[WIDTH : 2 * WIDTH] = torch.eye(WIDTH)
     u = draw(1, 20, WIDTH)
-    u[:, 7] = 2000.0
+    u[:, 7], u[:, 12] = 2000.0, 1000.0  # two, whose distance counts as well
     assert_equal(mixer(u), mixer.output(mixer.matrix(u) @ mixer.values(u)))
     assert_equal(mixer(u), stepped(mixer, u))

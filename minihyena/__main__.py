@@ -1,4 +1,4 @@
-"""python -m minihyena train | sample | doctor"""
+"""python -m minihyena train | sample | bench | doctor"""
 
 import argparse
 import math
@@ -67,6 +67,20 @@ def parser() -> argparse.ArgumentParser:
     add("--top-p", type=float)
     add("--stop", help="end after this text")
     add("--seed", type=int)
+
+    time = commands.add_parser(
+        "bench", help="measure speed and memory beside what else there is"
+    )
+    time.set_defaults(command=run_bench)
+    add = time.add_argument
+    suites = "conv", "layer", "train", "generate"
+    add("suite", nargs="?", default="all", choices=[*suites, "all"])
+    add("--lengths", type=int, nargs="+", help="default: powers of two")
+    add("--batch", type=int, nargs="+", help="one or more")
+    add("--width", type=int, nargs="+", help="one or more")
+    add("--rounds", type=int, default=15, help="at least 5; fewer for long calls")
+    add("--threads", type=int, help="default: as many as torch takes")
+    add("--out", type=Path, default=Path("runs"), help="folder of SUITE.json")
 
     check = commands.add_parser("doctor", help="is everything here that is needed?")
     check.set_defaults(command=run_doctor)
@@ -166,6 +180,29 @@ def run_sample(options: argparse.Namespace) -> int:
     for piece in pieces:
         print(piece, end="", flush=True)
     print()
+    return 0
+
+
+def run_bench(options: argparse.Namespace) -> int:
+    """Measure the suites, print a table as it grows, write one JSON file for each."""
+    from minihyena import benchmark, subjects
+
+    if min(options.lengths or [1]) < 1 or options.rounds < 5:
+        raise ValueError("--lengths must be positive and --rounds at least 5")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    names = subjects.SUITES if options.suite == "all" else [options.suite]
+    for name in names:
+        suite, rows = subjects.SUITES[name], list[benchmark.Row]()
+        for width in options.width or [suite.width]:
+            for batch in options.batch or [suite.batch]:
+                lengths = options.lengths or suite.lengths
+                for found in suite.rows(batch, width, lengths, options.rounds):
+                    print(*benchmark.table(found), sep="\n", flush=True)
+                    rows += found
+        path = options.out / f"{name}.json"
+        benchmark.save(benchmark.run(rows), path)
+        print(f"written to {path}")
     return 0
 
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from minihyena.conv import causal_conv, conv_flops, toeplitz
-from minihyena.hyena import HyenaConfig, HyenaOperator, Stage
-from minihyena.mixer import matrix_flops
+from minihyena.hyena import HyenaConfig, HyenaOperator
+from minihyena.mixer import by_channel, matrix_flops
+from minihyena.recurrence import Stage
 
 __all__ = ["BidirectionalHyena", "two_sided_conv", "two_sided_toeplitz"]
 
@@ -84,7 +85,7 @@ class BidirectionalHyena(HyenaOperator):
         """As HyenaOperator's; a filter is (2, D, L), its past and its future."""
         self.check(u)
         taps = self.config.short_taps
-        p = self.in_proj(u).transpose(1, 2)
+        p = by_channel(self.in_proj, u)
         p = self.short_filter(pad(p, (taps // 2, (taps - 1) // 2)))  # centred
         *gates, v = p.chunk(self.config.order + 1, dim=1)
         long = self.convolutions(u.shape[1])

@@ -6,56 +6,94 @@ signal, K <= L taps of the filter.
 """
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from minihyena import fast_conv
 from minihyena.errors import check_conv, choose
+from minihyena.fast_conv import Spectrum, fast_length
 
 __all__ = [
     "METHODS",
     "ConvState",
+    "Spectrum",
     "causal_conv",
     "conv_flops",
     "conv_start",
     "conv_step",
     "fast_length",
+    "filter_spectrum",
     "toeplitz",
 ]
 
-SPECTRUM_BYTES = 2**21  # a block of channels whose spectrum takes 2 MB stays in cache
+FULL = (torch.float32, torch.float64)
 FEW_TAPS = 8  # up to here adding shifted copies is quicker than any transform
 
 
 def causal_conv(
-    u: Tensor, h: Tensor, skip: Tensor | None = None, method: str = "auto"
+    u: Tensor,
+    h: Tensor | Spectrum,
+    skip: Tensor | None = None,
+    method: str = "auto",
 ) -> Tensor:
     """u: (B, D, L), h: (D, K <= L), skip: (D,) -> (B, D, L); y_t reads u_0 .. u_t only.
 
     Each channel has its own filter: y_t = sum_{s<=t} h_{t-s} u_s + skip * u_t.
-    `method` is "direct", "toeplitz", "fft" or "auto" (direct for a few taps, else
-    fft). Half precision is computed in float32; the result has the dtype of u.
+    `method` is "direct", "toeplitz", "fft" or "auto" (shifted copies for a few taps,
+    else fft). Half precision is computed in float32; the result has the dtype of u.
+    A filter used again and again can be transformed once: h = filter_spectrum(u, h).
 
     The FFT's rounding error is relative to max |u| over the *whole* sequence, so with
     it the past is free of the future only up to about 1e-7 * max|u| * sum|h|; the
-    other two methods are causal exactly.
+    other methods are causal exactly.
 
     Raises ValueError for wrong shapes, K > L, different devices or an unknown method,
     TypeError for a dtype that is not real floating point or a float32/float64 mix.
     Source: Poli et al. 2023, Eq. (1); the skip is the authors' code, not the paper's.
     """
-    choose("convolution method", method, ["auto", *METHODS])
+    if isinstance(h, Spectrum):
+        if skip is not None or u.shape != h.like:
+            raise ValueError(
+                f"this spectrum, its skip included, is for u {tuple(h.like)}; got u "
+                f"{tuple(u.shape)}{'' if skip is None else ' and a skip'}"
+            )
+        return fast_conv.known_conv(u.to(h.h.dtype), h).to(u.dtype)
     check_conv(u, h, skip)
-    exact = torch.promote_types(u.dtype, h.dtype)
-    work = torch.promote_types(exact, torch.float32)
+    if u.dtype is h.dtype and u.dtype in FULL:
+        return _convolve(u, h, skip, method)
+    work = _work(u, h)
+    skip = None if skip is None else skip.to(work)
+    return _convolve(u.to(work), h.to(work), skip, method).to(u.dtype)
+
+
+def filter_spectrum(u: Tensor, h: Tensor, skip: Tensor | None = None) -> Spectrum:
+    """What causal_conv(., h, skip) can use of h (D, K), skip (D,) instead of them.
+
+    It holds for signals with the shape, dtype and device of u (B, D, L), and as long as
+    the numbers in h and skip stay. Gradients reach u only. Raises as causal_conv.
+    """
+    check_conv(u, h, skip)
+    work = _work(u, h)
+    skip = None if skip is None else skip.detach().to(work)
+    return fast_conv.transform(u.to(work), h.detach().to(work), skip)
+
+
+def _work(u: Tensor, h: Tensor) -> torch.dtype:
+    """The dtype to compute in: float32 at least."""
+    return torch.promote_types(torch.promote_types(u.dtype, h.dtype), torch.float32)
+
+
+def _convolve(u: Tensor, h: Tensor, skip: Tensor | None, method: str) -> Tensor:
     if method == "auto":
-        method = "direct" if h.shape[-1] <= FEW_TAPS else "fft"
-    y = METHODS[method](u.to(work), h.to(work))
-    if skip is not None:
-        y = torch.addcmul(y, skip.to(work)[:, None], u)
-    return y.to(u.dtype)
+        if u.numel() == 0:  # an empty batch, which FFT libraries refuse
+            return torch.zeros_like(u)
+        few = h.shape[-1] <= FEW_TAPS
+        return (fast_conv.shift_conv if few else fast_conv.fft_conv)(u, h, skip)
+    y = METHODS[choose("convolution method", method, ["auto", *METHODS])](u, h)
+    return y if skip is None else torch.addcmul(y, skip[:, None], u)
 
 
 def direct(u: Tensor, h: Tensor) -> Tensor:
@@ -85,74 +123,7 @@ def _toeplitz_conv(u: Tensor, h: Tensor) -> Tensor:
 
 def _fft_conv(u: Tensor, h: Tensor) -> Tensor:
     """Multiply spectra; zero padding to n >= L + K - 1 keeps the tail off the start."""
-    if u.numel() == 0:  # an empty batch, which FFT libraries refuse
-        return direct(u, h)
-    y: Tensor = _FFTConv.apply(u, h)  # type: ignore[no-untyped-call]
-    return y
-
-
-class _FFTConv(torch.autograd.Function):
-    """Channels are convolved in blocks that stay in cache, and only inputs are saved.
-
-    Backward, with G the spectrum of dL/dy: dL/du = irfft(conj(H) G) and
-    dL/dh = irfft(sum over the batch of conj(U) G), cut to length.
-    """
-
-    generate_vmap_rule = True  # torch.func sees through it: vmap, jacrev
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def forward(u: Tensor, h: Tensor) -> Tensor:
-        n = fast_length(u.shape[-1] + h.shape[-1] - 1)
-        rows = [
-            _irfft(torch.fft.rfft(u[:, d], n) * torch.fft.rfft(h[d], n), n, u.shape[-1])
-            for d in _blocks(u, n)
-        ]
-        return rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        u, h = ctx.saved_tensors
-        (g,) = gradients
-        length, taps = u.shape[-1], h.shape[-1]
-        n = fast_length(length + taps - 1)
-        du, dh = [], []
-        for d in _blocks(u, n):
-            spectrum = torch.fft.rfft(g[:, d], n)
-            back = torch.fft.rfft(h[d], n).conj() * spectrum
-            du.append(_irfft(back, n, length))
-            both = (torch.fft.rfft(u[:, d], n).conj() * spectrum).sum(0)
-            dh.append(_irfft(both, n, taps))
-        return torch.cat(du, dim=1), torch.cat(dh)
-
-
-def _irfft(spectrum: Tensor, n: int, keep: int) -> Tensor:
-    y: Tensor = torch.fft.irfft(spectrum, n)[..., :keep]
-    return y
-
-
-def _blocks(u: Tensor, n: int) -> Iterator[slice]:
-    """Slices of channels whose spectra fill the cache; all of them on a GPU."""
-    batch, width, _ = u.shape
-    size = width
-    if u.device.type == "cpu":
-        size = max(1, SPECTRUM_BYTES // (batch * n * u.element_size()))
-    return (slice(start, start + size) for start in range(0, width, size))
-
-
-def fast_length(n: int) -> int:
-    """The smallest product of 2s, 3s and 5s that is even and >= n: a quick FFT."""
-    while True:
-        rest = n
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1 and n % 2 == 0:
-            return n
-        n += 1
+    return fast_conv.fft_conv(u, h) if u.numel() else torch.zeros_like(u)
 
 
 class ConvState(NamedTuple):

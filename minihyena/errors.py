@@ -87,16 +87,18 @@ def check_conv(u: Tensor, h: Tensor, skip: Tensor | None) -> None:
             f"got {tuple(skip.shape)}"
         )
     parts = [u, h] if skip is None else [u, h, skip]
-    if any(not part.is_floating_point() for part in parts):
+    kinds, devices = {part.dtype for part in parts}, {part.device for part in parts}
+    if len(kinds) == len(devices) == 1 and u.is_floating_point():
+        return
+    if not all(dtype.is_floating_point for dtype in kinds):
         got = ", ".join(str(part.dtype) for part in parts)
         raise TypeError(f"causal_conv wants real floating point numbers; got {got}")
-    full = {part.dtype for part in parts} & {torch.float32, torch.float64}
-    if len(full) > 1:
+    if {torch.float32, torch.float64} <= kinds:
         raise TypeError("u, h and skip mix float32 and float64; convert one of them")
-    devices = {str(part.device) for part in parts}
     if len(devices) > 1:
         raise ValueError(
-            f"u, h and skip are on different devices ({', '.join(sorted(devices))}); "
+            "u, h and skip are on different devices "
+            f"({', '.join(sorted(map(str, devices)))}); "
             "move them to one with .to(device)"
         )
 

@@ -93,7 +93,8 @@ def positional_features(length: int, bands: int) -> Tensor:
 
 def decay_window(times: Tensor, decays: Tensor, shift: float = 0.0) -> Tensor:
     """times (L,), decays (...,) -> (..., L): exp(-t |decay|) + shift."""
-    return torch.exp(-decays.abs()[..., None] * times) + shift
+    window = (-decays.abs()[..., None] * times).exp_()
+    return window + shift if shift else window
 
 
 class ImplicitFilter(nn.Module):
@@ -157,7 +158,7 @@ class ImplicitFilter(nn.Module):
         a = self.positions[:length]
         for layer in self.layers:
             a = torch.sin(self.frequency * layer(a))
-        h: Tensor = self.readout(a).T.reshape(self.orders, self.width, length)
+        h: Tensor = (self.readout.weight @ a.T).view(self.orders, self.width, length)
         if self.config.window:
             h = h * decay_window(self.times[:length], self.decays, self.config.shift)
         return h

@@ -1,64 +1,33 @@
 """The Hyena operator: projections, a short convolution, and the order-N recurrence.
 
-B batch, L length, D width, N order = number of gates. Gating is diagonal in time,
-convolution in frequency; the operator is their alternation.
+B batch, L length, D width, N order = number of gates.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from minihyena import official
-from minihyena.conv import (
-    ConvState,
-    causal_conv,
-    conv_flops,
-    conv_start,
-    conv_step,
-    toeplitz,
-)
+from minihyena.conv import ConvState, conv_flops, conv_start, conv_step
 from minihyena.errors import choose
 from minihyena.filters import ImplicitConfig
-from minihyena.mixer import Mixer, matrix_flops
+from minihyena.mixer import by_channel, matrix_flops
 from minihyena.options import configure
+from minihyena.recurrence import (
+    RecurrenceMixer,
+    Stage,
+    hyena_matrix,
+    hyena_recurrence,
+    short_conv,
+)
 from minihyena.rivals.filters import filter_families
 
 __all__ = ["HyenaConfig", "HyenaOperator", "hyena_matrix", "hyena_recurrence"]
 
 CONVENTIONS = ("reference", "paper")
-Stage = tuple[Tensor, Tensor | None, Tensor | None]  # gate, filter, skip
-
-
-def hyena_recurrence(v: Tensor, stages: Iterable[Stage]) -> Tensor:
-    """v (B, D, L), stages of gate x (B, D, L), filter h (D, L), skip (D,) -> (B, D, L).
-
-    Poli et al. 2023, Def. 3.1: z <- x * (h conv z), stage after stage. A filter of
-    None is the identity; the skip (authors' code) is added to tap 0 of its filter.
-    """
-    for gate, h, skip in stages:
-        v = gate * (v if h is None else causal_conv(v, h, skip))
-    return v
-
-
-def hyena_matrix(stages: Sequence[Stage]) -> Tensor:
-    """H (B, D, L, L) with H @ v = hyena_recurrence(v, stages): the gates frozen.
-
-    H = diag(x^N) T(h^N) ... diag(x^1) T(h^1) (Poli et al. 2023, section 3.2).
-    """
-    length = stages[0][0].shape[-1]
-    matrix = torch.eye(length, dtype=stages[0][0].dtype, device=stages[0][0].device)
-    for gate, h, skip in stages:
-        if h is not None:
-            stage = toeplitz(h, length)
-            if skip is not None:
-                stage = stage + torch.diag_embed(skip[:, None].expand(-1, length))
-            matrix = stage @ matrix
-        matrix = gate[..., None] * matrix
-    return matrix
 
 
 @dataclass(frozen=True)
@@ -93,7 +62,7 @@ class HyenaConfig:
         return HyenaOperator(width, max_length, self)
 
 
-class HyenaOperator(Mixer):
+class HyenaOperator(RecurrenceMixer):
     """(B, L, D) -> (B, L, D), causal, at most max_length steps.
 
     `filter` is the module of the long filters (None if there are none: order 1 of the
@@ -114,15 +83,12 @@ class HyenaOperator(Mixer):
         )
         self.out_proj = nn.Linear(width, width)
         orders = config.long_filters
-        self.filter: nn.Module | None = None
+        self.filter = None
         if orders:
             self.filter = config.filter.build(width, orders, max_length)
         self.skips: nn.Parameter | None = None
         if orders and config.convention == "reference":
             self.skips = nn.Parameter(torch.randn(orders, width))
-
-    def forward(self, u: Tensor) -> Tensor:
-        return self.output(hyena_recurrence(*self.streams(u))[..., None])
 
     def streams(self, u: Tensor) -> tuple[Tensor, list[Stage]]:
         """u (B, L, D) -> v (B, D, L) and the N stages in the order they are applied.
@@ -131,15 +97,14 @@ class HyenaOperator(Mixer):
         TypeError for a dtype other than the weights'.
         """
         self.check(u)
-        p = self.in_proj(u).transpose(1, 2)
-        p = self.short_filter(pad(p, (self.config.short_taps - 1, 0)))  # causal
+        p = short_conv(self.short_filter, by_channel(self.in_proj, u))
         *gates, v = p.chunk(self.config.order + 1, dim=1)
         long = self.convolutions(u.shape[1])
         return v, [(gate, *pair) for gate, pair in zip(gates[::-1], long, strict=True)]
 
     def convolutions(self, length: int) -> list[tuple[Tensor | None, Tensor | None]]:
         """The filter (D, length) and skip (D,) before each of the N gates."""
-        filters = [] if self.filter is None else [*self.filter(length)]
+        filters: list[Any] = [*self.long_filters(length)]
         skips = [None] * len(filters) if self.skips is None else [*self.skips]
         if self.config.convention == "reference":  # the first filter is the identity
             filters, skips = [None, *filters], [None, *skips]
@@ -149,10 +114,6 @@ class HyenaOperator(Mixer):
         """H(u): (B, D, L, L), the gates frozen; row t is what output t reads."""
         self.check_matrix(u, self.width, self.config.order)
         return hyena_matrix(self.streams(u)[1])
-
-    def values(self, u: Tensor) -> Tensor:
-        """v: (B, D, L, 1), so that forward(u) = output(matrix(u) @ values(u))."""
-        return self.streams(u)[0][..., None]
 
     def memory(self, batch: int, length: int) -> list[ConvState | None]:
         short = conv_start(self.short_filter.weight[:, 0].flip(-1), batch)

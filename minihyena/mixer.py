@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from minihyena.errors import check_input, check_square
 
-__all__ = ["Mixer", "State", "matrix_flops"]
+__all__ = ["Mixer", "State", "by_channel", "matrix_flops"]
 
 
 class State(NamedTuple):
@@ -132,6 +132,14 @@ class Mixer(nn.Module):
         """Zeros on the weights' device, in their dtype."""
         weight = self.out_proj.weight
         return torch.zeros(shape, device=weight.device, dtype=weight.dtype)
+
+
+def by_channel(linear: nn.Linear, u: Tensor) -> Tensor:
+    """linear(u) of u (B, L, D) as (B, D', L): the product itself turns it round."""
+    weight = linear.weight.expand(len(u), -1, -1)
+    if linear.bias is None:
+        return torch.bmm(weight, u.mT)
+    return torch.baddbmm(linear.bias[:, None], weight, u.mT)
 
 
 def matrix_flops(module: nn.Module, length: int) -> int:

@@ -32,6 +32,9 @@ def explorers() -> Iterator[explore.Explorer]:
     yield explore.MatrixLens(twins, text=LETTERS, tokenizer=corpora.ByteTokenizer())
     yield explore.FilterStudio(twins["hyena"])
     yield explore.TokenMixer()
+    yield explore.WrapAround()
+    yield explore.TurningHands()
+    yield explore.ScalingPlot()
 
 
 def moves(explorer: explore.Explorer, name: str) -> list[float]:

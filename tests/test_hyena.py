@@ -258,7 +258,8 @@ def test_flops_are_those_torch_counts_and_the_transforms(config: HyenaConfig) ->
     gates = config.order * WIDTH * LONGEST
     # Three transforms, 2.5 n log2 n each; a complex product is 6 operations.
     a_filter = 3 * 2.5 * n * math.log2(n) + 6 * LONGEST
-    expected = gates + config.long_filters * WIDTH * a_filter
+    short = 2 * config.short_taps * (config.order + 1) * WIDTH * LONGEST
+    expected = gates + short + config.long_filters * WIDTH * a_filter
     counted = counter.get_total_flops()
     assert op.flops(LONGEST, batch=3) == pytest.approx(counted + 3 * expected)
 

@@ -21,9 +21,12 @@ PACKAGE = ROOT / "minihyena"
 FLOORS = [
     ["errors", "options"],
     [
+        "bilinear",
         "conv",
+        "fast_conv",
         "filters",
         "hub",
+        "kept",
         "matrices",
         "mixer",
         "official",
@@ -32,7 +35,7 @@ FLOORS = [
         "tokenizers",
         "corpora",
     ],
-    ["hyena", "rivals", "bidirectional"],
+    ["hyena", "recurrence", "rivals", "bidirectional"],
     ["model"],
     [
         "training",
@@ -41,6 +44,7 @@ FLOORS = [
         "checkpoints",
         "experiments",
         "benchmark",
+        "subjects",
         "drop_in",
     ],
     ["explore", "lessons", "doctor", "__main__"],

@@ -12,7 +12,7 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from wrong_answers import BANK, nb05, nb06, nb07
+from wrong_answers import BANK, nb03, nb05, nb06, nb07, nb10
 
 from minihyena import causal_conv, lessons, toeplitz
 from minihyena.lessons import Incorrect, NotAttempted
@@ -84,6 +84,7 @@ ALSO_RIGHT = {
     "00.moved_outputs": lambda *args: moved_by_noise(*args).nonzero(),
     "00.count_pairs": lambda length: sum(range(length + 1)),
     "00.draw": box_muller,
+    **nb03.ALSO_RIGHT,
     **nb05.ALSO_RIGHT,
     "06.hyena_operator": nb06.right,
     "06.as_paper": lambda h, d: [nb06.impulse(h)[0], *nb06.shifted(h, d)],
@@ -98,6 +99,7 @@ ALSO_RIGHT = {
     "09.perplexity": lambda losses, counts: math.exp(
         np.average(losses.numpy(), weights=counts.numpy())
     ),
+    **nb10.ALSO_RIGHT,
 }
 
 
@@ -130,6 +132,7 @@ TOO_FAR = {
     "00.moved_outputs": [lambda *args: [*moved_by_noise(*args).nonzero(), 0]],
     "00.count_pairs": [lambda length: length * (length + 1) // 2 + 1],
     "00.draw": [lambda n, *, generator: box_muller(n, generator=generator) + 0.8],
+    **nb03.TOO_FAR,
     **nb05.TOO_FAR,
     "06.hyena_operator": [
         lambda v, *stages: nb06.right(v, *stages) + 1e-3 * v,
@@ -150,6 +153,7 @@ TOO_FAR = {
     ],
     "09.sample": [sample_half_greedy],
     "09.perplexity": [lambda *args: ALSO_RIGHT["09.perplexity"](*args) * (1 + 1e-4)],
+    **nb10.TOO_FAR,
 }
 
 

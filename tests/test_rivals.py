@@ -323,10 +323,11 @@ def test_flops_are_the_products_torch_counts_and_what_is_listed(case: str) -> No
         counted = counter.get_total_flops()
     one = 7.5 * 2 * length * math.log2(2 * length) + 6 * length
     head = WIDTH // getattr(mixer.config, "heads", 1)
+    short = getattr(mixer.config, "short_taps", 0)
     beside = {
         "h3": 2 * length + 2 * one,
         "gss": length + one,
-        "multihead": (3 * head - 1) * length + head * one,
+        "multihead": (3 * head - 1 + 6 * short) * length + head * one,
         "aft": 7 * length,
         "rwkv": (2 * 3 + 3 * 6 + 2) * length,
         "gru": 3 * length * getattr(mixer.config, "layers", 1),

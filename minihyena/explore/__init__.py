@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from minihyena.explore.matrix_lens import MatrixLens
     from minihyena.explore.order_builder import OrderBuilder
     from minihyena.explore.parts import table, texts
+    from minihyena.explore.scaling_plot import ScalingPlot
     from minihyena.explore.token_mixer import TokenMixer
     from minihyena.explore.training_room import TrainingRoom
+    from minihyena.explore.turning_hands import TurningHands
+    from minihyena.explore.wrap_around import WrapAround
 
 __all__ = [
     "Card",
@@ -31,8 +34,11 @@ __all__ = [
     "MachineCard",
     "MatrixLens",
     "OrderBuilder",
+    "ScalingPlot",
     "TokenMixer",
     "TrainingRoom",
+    "TurningHands",
+    "WrapAround",
     "snapshot",
     "table",
     "texts",
@@ -46,8 +52,11 @@ _HOMES = {
     "MachineCard": "machine_card",
     "MatrixLens": "matrix_lens",
     "OrderBuilder": "order_builder",
+    "ScalingPlot": "scaling_plot",
     "TokenMixer": "token_mixer",
     "TrainingRoom": "training_room",
+    "TurningHands": "turning_hands",
+    "WrapAround": "wrap_around",
     "snapshot": "filter_views",
     "table": "parts",
     "texts": "parts",

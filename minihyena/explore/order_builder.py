@@ -22,10 +22,10 @@ from minihyena.hyena import (
     CONVENTIONS,
     HyenaConfig,
     HyenaOperator,
-    Stage,
     hyena_matrix,
 )
 from minihyena.model import drawing_from
+from minihyena.recurrence import Stage
 
 __all__ = ["OrderBuilder"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from minihyena.conv import toeplitz
-from minihyena.hyena import Stage
+from minihyena.recurrence import Stage
 
 __all__ = [
     "Op",

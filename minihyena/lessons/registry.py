@@ -3,10 +3,12 @@
 from minihyena.errors import choose
 from minihyena.lessons import (
     notebook_00,
+    notebook_03,
     notebook_05,
     notebook_06,
     notebook_07,
     notebook_09,
+    notebook_10,
 )
 from minihyena.lessons.exercise import Exercise
 
@@ -16,10 +18,12 @@ exercises: dict[str, Exercise] = {
     ex.id: ex
     for ex in (
         *notebook_00.EXERCISES,
+        *notebook_03.EXERCISES,
         *notebook_05.EXERCISES,
         *notebook_06.EXERCISES,
         *notebook_07.EXERCISES,
         *notebook_09.EXERCISES,
+        *notebook_10.EXERCISES,
     )
 }
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, pad
+from torch.nn.functional import gelu
 
 from minihyena.conv import causal_conv, conv_flops, conv_start, conv_step, toeplitz
-from minihyena.hyena import Stage, hyena_matrix, hyena_recurrence
-from minihyena.mixer import Mixer, matrix_flops
+from minihyena.mixer import Mixer, by_channel, matrix_flops
 from minihyena.options import configure
+from minihyena.recurrence import RecurrenceMixer, Stage, short_conv
 from minihyena.rivals.filters import filter_families
 from minihyena.rivals.long_filter import at_least
 
@@ -82,31 +82,6 @@ class MultiHeadHyenaConfig(LongConfig):
         return MultiHeadHyena(width, max_length, self)
 
 
-class RecurrenceMixer(Mixer):
-    """A mixer that is a Hyena recurrence; what H3 and GSS share.
-
-    `filter` is the module of the long filter, filter(length) -> (1, D, length).
-    """
-
-    filter: nn.Module
-
-    def streams(self, u: Tensor) -> tuple[Tensor, list[Stage]]:
-        """u (B, L, D) -> values (B, D, L) and stages for `hyena_recurrence`."""
-        raise NotImplementedError
-
-    def forward(self, u: Tensor) -> Tensor:
-        return self.output(hyena_recurrence(*self.streams(u))[..., None])
-
-    def matrix(self, u: Tensor) -> Tensor:
-        """(B, D, L, L), the gates frozen; row t is what output t reads."""
-        self.check_matrix(u, self.width)
-        return hyena_matrix(self.streams(u)[1])
-
-    def values(self, u: Tensor) -> Tensor:
-        """(B, D, L, 1)."""
-        return self.streams(u)[0][..., None]
-
-
 class H3(RecurrenceMixer):
     """(B, L, D) -> (B, L, D): y = q (T(h) + beta) (k' v), k' = (T(f) + beta') k.
 
@@ -123,17 +98,17 @@ class H3(RecurrenceMixer):
         self.in_proj = nn.Linear(width, 3 * width)
         taps = min(config.shift_taps, max_length)
         self.shift = nn.Parameter((2 * torch.rand(width, taps) - 1) / taps**0.5)
-        self.filter = config.filter.build(width, 1, max_length)
+        self.filter: nn.Module = config.filter.build(width, 1, max_length)
         self.skips = nn.Parameter(torch.randn(2, width))  # of the shift, of the filter
         self.out_proj = nn.Linear(width, width)
 
     def streams(self, u: Tensor) -> tuple[Tensor, list[Stage]]:
         """u (B, L, D) -> v (B, D, L), and the stages of k' and of q."""
         self.check(u)
-        q, k, v = self.in_proj(u).transpose(1, 2).chunk(3, dim=1)
+        q, k, v = by_channel(self.in_proj, u).chunk(3, dim=1)
         length = u.shape[1]
         k = causal_conv(k, self.shift[:, :length], self.skips[0])
-        return v, [(k, None, None), (q, self.filter(length)[0], self.skips[1])]
+        return v, [(k, None, None), (q, self.long_filters(length)[0], self.skips[1])]
 
     def memory(self, batch: int, length: int) -> Any:
         shift = conv_start(self.shift, batch, self.skips[0])
@@ -167,7 +142,7 @@ class GSS(RecurrenceMixer):
         super().__init__(width, max_length)
         self.config = config
         self.in_proj = nn.Linear(width, 2 * width)
-        self.filter = config.filter.build(width, 1, max_length)
+        self.filter: nn.Module = config.filter.build(width, 1, max_length)
         mixing = config.channel_mixing
         self.mix = nn.Linear(width, width) if mixing else nn.Identity()
         self.out_proj = nn.Linear(width, width)
@@ -180,8 +155,8 @@ class GSS(RecurrenceMixer):
     def parts(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """u (B, L, D) -> a, b (B, D, L), h (D, L)."""
         self.check(u)
-        a, b = gelu(self.in_proj(u)).transpose(1, 2).chunk(2, dim=1)
-        return a, b, self.filter(u.shape[1])[0]
+        a, b = gelu(by_channel(self.in_proj, u)).chunk(2, dim=1)
+        return a, b, self.long_filters(u.shape[1])[0]
 
     def forward(self, u: Tensor) -> Tensor:
         a, b, h = self.parts(u)
@@ -253,9 +228,8 @@ class MultiHeadHyena(Mixer):
     def heads(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """u (B, L, D) -> queries, keys, values (B, G, P, L)."""
         self.check(u)
-        p = self.in_proj(u).transpose(1, 2)
-        p = self.short_filter(pad(p, (self.config.short_taps - 1, 0)))  # causal
-        q, k, v = p.unflatten(1, (3, self.config.heads, -1)).unbind(1)
+        p = short_conv(self.short_filter, by_channel(self.in_proj, u))
+        q, k, v = p.reshape(len(u), 3, self.config.heads, -1, u.shape[1]).unbind(1)
         return q, k, v
 
     def profile(self, length: int) -> Tensor:

@@ -6,14 +6,16 @@ added here first.
 
 from collections.abc import Callable
 
-from . import nb00, nb05, nb06, nb07, nb09
+from . import nb00, nb03, nb05, nb06, nb07, nb09, nb10
 
 WrongAnswer = tuple[str, Callable[..., object], str]
 
 BANK: dict[str, list[WrongAnswer]] = {
     **nb00.BANK,
+    **nb03.BANK,
     **nb05.BANK,
     **nb06.BANK,
     **nb07.BANK,
     **nb09.BANK,
+    **nb10.BANK,
 }

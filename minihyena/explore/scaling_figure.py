@@ -1,0 +1,209 @@
+"""The picture of the scaling plot: both axes logarithmic, so that powers are lines."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from minihyena.explore.look import panels
+from minihyena.explore.scaling_data import QUANTITIES, Value
+from minihyena.explore.scaling_words import spoken
+from minihyena.explore.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    INK,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+)
+
+__all__ = ["draw", "figure_of"]
+
+# Colour, dash and marker of the subjects in their order; `ours` is the first.
+LOOKS = (
+    (BLUE, "solid", "circle"),
+    (VERMILION, "6px,3px", "square"),
+    (GREEN, "2px,3px", "diamond"),
+    (PURPLE, "9px,3px,2px,3px", "triangle-up"),
+    (ORANGE, "12px,4px", "x"),
+    (BLACK, "3px,2px", "cross"),
+    (SKY, "9px,3px,2px,3px,2px,3px", "triangle-down"),
+    (MUTED, "1px,2px", "star"),
+    (BLUE, "4px,4px", "hexagon"),
+    (VERMILION, "2px,6px", "pentagon"),
+)
+VEIL = 0.65  # what lies outside the chosen lengths is seen through this much white
+EVEN = "as fast as"  # begins the annotation of the line at 1
+
+
+def figure_of(slots: int, own: Sequence[str]) -> Any:
+    """For at most so many recorded subjects a fit, points and points measured here;
+    then the learner's own, by name.
+
+    What is not there has no points: plotly hides it, and its line in the legend.
+    """
+    figure = panels("Time and length", height=470)
+    for slot in range(slots):
+        colour, dash, symbol = LOOKS[slot % len(LOOKS)]
+        figure.add_scatter(
+            mode="lines", line={"color": colour, "width": 9}, opacity=0.22,
+            hoverinfo="skip", showlegend=False,
+        )  # fmt: skip
+        figure.add_scatter(
+            mode="lines+markers", line={"color": colour, "width": 1.8, "dash": dash},
+            marker={"symbol": symbol, "size": 9, "color": colour},
+            error_y={"type": "data", "color": colour, "thickness": 1.6, "width": 4},
+        )  # fmt: skip
+        _add_open_marks(figure, colour, symbol, mode="markers", showlegend=False)
+    for slot, name in enumerate(own, slots):
+        colour, dash, symbol = LOOKS[slot % len(LOOKS)]
+        line = {"color": colour, "width": 1.8, "dash": dash}
+        title = f"{name}, measured here"
+        _add_open_marks(
+            figure, colour, symbol, mode="lines+markers", line=line, name=title
+        )
+    _add_open_marks(figure, INK, "circle", mode="markers", name="measured here")
+    figure.add_scatter(
+        mode="markers+text", name="was not run", showlegend=False,
+        marker={"symbol": "x-thin", "size": 11, "color": INK, "line": {"width": 2.5}},
+        textposition="middle left", textfont={"size": 13, "color": INK},
+        hoverinfo="skip", cliponaxis=False,
+    )  # fmt: skip
+    figure.add_hline(
+        y=1, line={"color": MUTED, "width": 1.5, "dash": "longdash"},
+        annotation={"text": EVEN, "font": {"size": 13, "color": MUTED}, "x": 1,
+                    "xanchor": "right", "yanchor": "top", "yshift": -2,
+                    "bgcolor": "rgba(255, 255, 255, 0.8)"},
+    )  # fmt: skip
+    figure.layout.annotations[1].y = 0  # of 10: annotations count in powers
+    for _ in range(2):
+        figure.add_shape(
+            type="rect", xref="x", yref="y domain", x0=1, x1=1, y0=0, y1=1,
+            fillcolor="#FFFFFF", opacity=VEIL, line_width=0, layer="above",
+            visible=False,
+        )  # fmt: skip
+    figure.update_xaxes(
+        type="log", title_text="length L", showgrid=True, zeroline=False
+    )
+    figure.update_yaxes(type="log", zeroline=False)
+    figure.layout.margin.b = 104
+    return figure
+
+
+def _add_open_marks(figure: Any, colour: str, symbol: str, **more: Any) -> None:
+    figure.add_scatter(
+        marker={"symbol": f"{symbol}-open", "size": 13, "color": colour,
+                "line": {"width": 2.2}},
+        error_y={"type": "data", "color": colour, "thickness": 1.2, "width": 7},
+        hovertemplate="L = %{x:,}: %{y:.3g}", **more,
+    )  # fmt: skip
+
+
+def draw(figure: Any, facts: dict[str, Any], fits: Mapping[str, Any]) -> None:
+    """The facts of a ScalingPlot; fits: name -> (power, log constant)."""
+    *traces, legend, failed = figure.data
+    own, here = facts["own"], facts["here"]
+    slots = (len(traces) - len(own)) // 3
+    recorded = traces[: 3 * slots]
+    trios = zip(recorded[::3], recorded[1::3], recorded[2::3], strict=True)
+    for slot, (line, points, marks) in enumerate(trios):
+        name = facts["names"][slot] if slot < len(facts["names"]) else ""
+        _draw_fit(line, fits.get(name), list(facts["values"].get(name, {})))
+        _draw_points(points, facts["all_values"].get(name, {}))
+        _draw_points(marks, here.get(name, {}))
+        said, power = spoken(name), facts["exponents"].get(name)
+        points.name = said if power is None else f"{said}: L<sup>{power:.2f}</sup>"
+        points.hovertemplate = f"{said}, L = %{{x:,}}: %{{y:.3g}}<extra></extra>"
+        marks.name = f"{said}, here"
+    for name, marks in zip(own, traces[3 * slots :], strict=True):
+        _draw_points(marks, here.get(name, {}))
+    recorded_here = any(name in here for name in facts["names"])
+    legend.update(x=[None] if recorded_here else [], y=[None] if recorded_here else [])
+    low, high = _range(facts)
+    _draw_failures(failed, facts["failed"], low, high)
+    _draw_axes(figure.layout, facts, low, high)
+    _draw_veils(figure.layout, facts["every_length"], facts["lengths"])
+
+
+def _draw_fit(
+    trace: Any, fit: tuple[float, float] | None, lengths: Sequence[int]
+) -> None:
+    ends = [] if fit is None else [lengths[0], lengths[-1]]
+    power, constant = fit or (0.0, 0.0)
+    heights = [math.exp(constant + power * math.log(length)) for length in ends]
+    trace.update(x=ends, y=heights)
+
+
+def _draw_points(trace: Any, points: Mapping[int, Value]) -> None:
+    middles = [middle for middle, _, _ in points.values()]
+    above = [high - middle for middle, _, high in points.values()]
+    below = [middle - low for middle, low, _ in points.values()]
+    errors = {"array": above, "arrayminus": below}
+    trace.update(x=list(points), y=middles, error_y=errors)
+
+
+def _range(facts: dict[str, Any]) -> tuple[float, float]:
+    """The lowest and the highest value that is drawn, as powers of ten, with room."""
+    series = [*facts["all_values"].values(), *facts["here"].values()]
+    seen = [v for points in series for value in points.values() for v in value if v > 0]
+    if facts["quantity"] == "times faster":
+        seen.append(1.0)
+    low, high = math.log10(min(seen)), math.log10(max(seen))
+    edge = 0.06 * max(high - low, 0.5)
+    room = 1.6 + 1.4 * len(facts["failed"])  # each has a line of words at the top
+    return low - edge, high + room * edge
+
+
+def _draw_failures(
+    trace: Any, failed: Mapping[str, Mapping[int, str]], low: float, high: float
+) -> None:
+    """A mark at the top for each subject, at the first length it was not run at."""
+    heights = [high - (0.05 + 0.08 * i) * (high - low) for i in range(len(failed))]
+    trace.update(
+        x=[min(notes) for notes in failed.values()],
+        y=[10**height for height in heights],
+        text=[
+            f"{name}: {notes[min(notes)] or 'not run':.40}  "
+            for name, notes in failed.items()
+        ],
+    )
+
+
+def _draw_axes(layout: Any, facts: dict[str, Any], low: float, high: float) -> None:
+    quantity, every = facts["quantity"], facts["every_length"]
+    faster = quantity == "times faster"
+    where = f"<span style='color:{MUTED};font-weight:400'>  {facts['where']}</span>"
+    name = facts["comparison"]
+    layout.annotations[0].text = f"{name[0].upper()}{name[1:]}{where}"
+    line = f"{EVEN} {facts['ours']}" if faster else ""
+    layout.annotations[1].update(text=line, visible=faster)
+    layout.shapes[0].visible = faster
+    ticks = every if len(every) <= 9 else every[:: -(-len(every) // 9)]
+    edge = 0.05 * math.log10(every[-1] / every[0] if len(every) > 1 else 2)
+    layout.xaxis.update(
+        range=[math.log10(every[0]) - edge, math.log10(every[-1]) + edge],
+        tickvals=ticks,
+        ticktext=[f"{length:,}" for length in ticks],
+    )
+    title = QUANTITIES[quantity]
+    layout.yaxis.update(
+        range=[low, high],
+        title={"text": f"{facts['ours']} is so many {title}" if faster else title},
+        dtick="D2" if high - low < 2.6 else 1,
+        tickformat=",~g",
+    )
+
+
+def _draw_veils(layout: Any, every: Sequence[int], inside: Sequence[int]) -> None:
+    """White over the lengths before and after those that are chosen."""
+    before = [n for n in every if n < inside[0]]
+    after = [n for n in every if n > inside[-1]]
+    _, left, right = layout.shapes
+    left.update(x0=every[0] / 2, visible=bool(before))
+    right.update(x1=every[-1] * 2, visible=bool(after))
+    if before:
+        left.x1 = math.sqrt(before[-1] * inside[0])
+    if after:
+        right.x0 = math.sqrt(after[0] * inside[-1])

@@ -1,0 +1,127 @@
+"""The Hyena recurrence: gates and long convolutions in turn, and the matrix they make.
+
+B batch, L length, D width, N order = number of gates. Gating is diagonal in time,
+convolution in frequency; the recurrence is their alternation.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minihyena.conv import Spectrum, causal_conv, filter_spectrum, toeplitz
+from minihyena.kept import Kept
+from minihyena.mixer import Mixer
+
+__all__ = [
+    "RecurrenceMixer",
+    "Stage",
+    "hyena_matrix",
+    "hyena_recurrence",
+    "short_conv",
+]
+
+Stage = tuple[Tensor, Tensor | None, Tensor | None]  # gate, filter, skip
+Transformed = tuple[Tensor, Spectrum | None, None]  # gate, filter with its skip
+
+
+def hyena_recurrence(v: Tensor, stages: Iterable[Stage | Transformed]) -> Tensor:
+    """v (B, D, L), stages of gate x (B, D, L), filter h (D, L), skip (D,) -> (B, D, L).
+
+    Poli et al. 2023, Def. 3.1: z <- x * (h conv z), stage after stage. A filter of
+    None is the identity; the skip (authors' code) is added to tap 0 of its filter.
+    """
+    for gate, h, skip in stages:
+        v = gate * (v if h is None else causal_conv(v, h, skip))
+    return v
+
+
+def hyena_matrix(stages: Sequence[Stage]) -> Tensor:
+    """H (B, D, L, L) with H @ v = hyena_recurrence(v, stages): the gates frozen.
+
+    H = diag(x^N) T(h^N) ... diag(x^1) T(h^1) (Poli et al. 2023, section 3.2).
+    """
+    length = stages[0][0].shape[-1]
+    matrix = torch.eye(length, dtype=stages[0][0].dtype, device=stages[0][0].device)
+    for gate, h, skip in stages:
+        if h is not None:
+            stage = toeplitz(h, length)
+            if skip is not None:
+                stage = stage + torch.diag_embed(skip[:, None].expand(-1, length))
+            matrix = stage @ matrix
+        matrix = gate[..., None] * matrix
+    return matrix
+
+
+def short_conv(conv: Any, p: Tensor) -> Tensor:
+    """The causal depthwise convolution conv (an nn.Conv1d) of p (B, D, L)."""
+    h = conv.weight[:, 0].flip(-1)[:, : p.shape[-1]]  # its last tap meets the present
+    return causal_conv(p, h).add_(conv.bias[:, None])
+
+
+class RecurrenceMixer(Mixer):
+    """A mixer that is a Hyena recurrence; what Hyena, H3 and GSS share.
+
+    `filter` makes the long filters, filter(length) -> (orders, D, length). While the
+    mixer only evaluates (.eval(), no gradients) they and their spectra are kept, and
+    made again when one of their numbers changes.
+    """
+
+    filter: Any  # nn.Module, or None
+
+    def __init__(self, width: int, max_length: int) -> None:
+        super().__init__(width, max_length)
+        self._filters, self._spectra = Kept(), Kept()
+
+    def streams(self, u: Tensor) -> tuple[Tensor, list[Stage]]:
+        """u (B, L, D) -> values (B, D, L) and stages for `hyena_recurrence`."""
+        raise NotImplementedError
+
+    def forward(self, u: Tensor) -> Tensor:
+        v, stages = self.streams(u)
+        ready = self.transformed(v, stages) if self.evaluates() else stages
+        return self.output(hyena_recurrence(v, ready)[..., None])
+
+    def matrix(self, u: Tensor) -> Tensor:
+        """(B, D, L, L), the gates frozen; row t is what output t reads."""
+        self.check_matrix(u, self.width)
+        return hyena_matrix(self.streams(u)[1])
+
+    def values(self, u: Tensor) -> Tensor:
+        """(B, D, L, 1), so that forward(u) = output(matrix(u) @ values(u))."""
+        return self.streams(u)[0][..., None]
+
+    def evaluates(self) -> bool:
+        """Whether nothing is trained now, and what is made once may be kept."""
+        return not (
+            self.training or torch.is_grad_enabled() or torch.compiler.is_compiling()
+        )
+
+    def long_filters(self, length: int) -> Sequence[Tensor]:
+        """The long filters, each (D, length)."""
+        filter = self.filter
+        if filter is None:
+            return []
+        if not self.evaluates():
+            made: Tensor = filter(length)
+            return made.unbind()
+        numbers = [*filter.parameters(), *filter.buffers()]
+        kept: Sequence[Tensor] = self._filters(
+            numbers, (filter, length), lambda: filter(length).unbind()
+        )
+        return kept
+
+    def transformed(self, v: Tensor, stages: list[Stage]) -> list[Transformed]:
+        """The same stages, their filters as spectra."""
+        gates, filters, skips = zip(*stages, strict=True)
+        key = (v.shape, v.dtype, v.device, *map(id, filters))
+
+        def make() -> tuple[Any, list[Spectrum | None]]:
+            pairs = zip(filters, skips, strict=True)
+            spectra = [h if h is None else filter_spectrum(v, h, s) for h, s in pairs]
+            return filters, spectra  # an id is a filter's own while that is held
+
+        known = [skip for skip in skips if skip is not None]
+        _, spectra = self._spectra(known, key, make)
+        return [(gate, h, None) for gate, h in zip(gates, spectra, strict=True)]

@@ -1,0 +1,298 @@
+"""What is measured: our convolution, operator and models, and what one would use else.
+
+Each is called as its users call it. The textbook forms are plain twins of the fast
+ones: the same numbers, written the way they are usually written.
+B batch, D width, L length.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv1d, pad, scaled_dot_product_attention
+
+from minihyena.benchmark import OURS, Row, measure
+from minihyena.conv import causal_conv, conv_flops, filter_spectrum
+from minihyena.experiments import equal_parameters
+from minihyena.generation import sample
+from minihyena.hyena import HyenaConfig, HyenaOperator, hyena_recurrence
+from minihyena.model import LanguageModel, LMConfig, drawing_from
+from minihyena.rivals.attention import AttentionConfig, SoftmaxAttention
+from minihyena.training import token_loss
+
+__all__ = [
+    "SUITES",
+    "conv_subjects",
+    "layer_subjects",
+    "mixing_subjects",
+    "textbook_conv",
+    "textbook_operator",
+]
+
+Call = Callable[[], object]
+KEPT = "minihyena, filter kept"  # its spectrum too, as in evaluation
+QUADRATIC = 4096  # the longest signal that is convolved tap by tap
+
+
+def textbook_conv(u: Tensor, h: Tensor) -> Tensor:
+    """u (B, D, L), h (D, L) -> (B, D, L): all at once, padded to 2L."""
+    n = 2 * u.shape[-1]
+    y: Tensor = torch.fft.irfft(torch.fft.rfft(u, n=n) * torch.fft.rfft(h, n=n), n=n)
+    return y[..., : u.shape[-1]]
+
+
+def textbook_operator(operator: HyenaOperator, u: Tensor) -> Tensor:
+    """operator(u), order 2 or more of the reference convention, as its authors' code
+    arranges it: u (B, L, D) -> (B, L, D).
+    """
+    p = operator.in_proj(u).transpose(1, 2)
+    p = operator.short_filter(pad(p, (operator.config.short_taps - 1, 0)))
+    *gates, v = p.split(operator.width, dim=1)
+    filters: Any = operator.filter(u.shape[1])
+    skips: Any = operator.skips
+    for gate, h, skip in zip(gates[:0:-1], filters, skips, strict=True):
+        z = gate * v
+        v = textbook_conv(z, h) + skip[:, None] * z
+    y: Tensor = operator.out_proj((gates[0] * v).transpose(1, 2))
+    return y
+
+
+def conv_subjects(u: Tensor, h: Tensor, task: str = "forward") -> dict[str, Call]:
+    """u (B, D, L), h (D, L): name -> one call of a causal convolution.
+
+    `task` is "forward" or "forward+backward" (all gradients, from a given one).
+    """
+    length = u.shape[-1]
+    functions: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        OURS: causal_conv,
+        "textbook": textbook_conv,
+    }
+    if length <= QUADRATIC:
+        functions["F.conv1d"] = lambda u, h: conv1d(
+            pad(u, (length - 1, 0)), h.flip(-1)[:, None], groups=len(h)
+        )
+    if find_spec("torchaudio"):
+        from torchaudio.functional import fftconvolve  # type: ignore[import-not-found]
+
+        functions["torchaudio fftconvolve"] = lambda u, h: fftconvolve(
+            u, h.expand_as(u)
+        )[..., :length]
+    if task != "forward":
+        return {name: both_ways(f, u, h) for name, f in functions.items()}
+    calls = {name: forward(f, u, h) for name, f in functions.items()}
+    known = filter_spectrum(u, h)
+    calls[KEPT] = forward(causal_conv, u, known)
+    return calls | _scipy_subjects(u, h)
+
+
+def _scipy_subjects(u: Tensor, h: Tensor) -> dict[str, Call]:
+    from scipy import signal
+
+    x, taps = u.numpy(), h.numpy()[None]
+
+    def cut(convolve: Callable[..., Any]) -> object:
+        return convolve(x, taps, axes=-1)[..., : u.shape[-1]]
+
+    return {
+        "scipy fftconvolve": partial(cut, signal.fftconvolve),
+        "scipy oaconvolve": partial(cut, signal.oaconvolve),
+    }
+
+
+def layer_subjects(
+    batch: int, width: int, length: int, task: str = "forward"
+) -> dict[str, Call]:
+    """Name -> one call of a layer on (B, L, D): Hyena of order 2, its textbook twin,
+    and attention. With gradients attention is left out where it would take minutes.
+    """
+    u, hyena, attention = _layers(batch, width, length)
+    functions: dict[str, Callable[..., Tensor]] = {
+        OURS: hyena,
+        "textbook": partial(textbook_operator, hyena),
+    }
+    if task != "forward":
+        weights = [*hyena.parameters()]
+        calls = {n: both_ways(f, u, weights=weights) for n, f in functions.items()}
+        if length <= 2 * QUADRATIC:
+            weights = [*attention.parameters()]
+            calls["attention"] = both_ways(attention, u, weights=weights)
+        return calls
+    functions["attention"] = attention
+    calls = {name: forward(f, u) for name, f in functions.items()}
+    calls[KEPT] = forward(deepcopy(hyena).eval(), u)
+    return calls
+
+
+def mixing_subjects(batch: int, width: int, length: int) -> dict[str, Call]:
+    """Name -> one call of what is left of a layer without its projections: streams go
+    in, mixed values come out.
+    """
+    u, hyena, attention = _layers(batch, width, length)
+    with torch.no_grad():
+        v, stages = hyena.streams(u)
+        known = hyena.transformed(v, stages)
+        q, k, values = attention.heads(u)
+    return {
+        OURS: forward(hyena_recurrence, v, stages),
+        KEPT: forward(hyena_recurrence, v, known),
+        "attention": forward(
+            partial(scaled_dot_product_attention, is_causal=True), q, k, values
+        ),
+    }
+
+
+def _layers(
+    batch: int, width: int, length: int
+) -> tuple[Tensor, HyenaOperator, SoftmaxAttention]:
+    with drawing_from(torch.Generator().manual_seed(length)):
+        u = torch.randn(batch, length, width)
+        hyena = HyenaConfig().build(width, length)
+        attention = AttentionConfig().build(width, length)
+    return u, hyena, attention
+
+
+def forward(function: Callable[..., object], *inputs: Any) -> Call:
+    """A call without gradients."""
+
+    def call() -> object:
+        with torch.no_grad():
+            return function(*inputs)
+
+    return call
+
+
+def both_ways(
+    function: Callable[..., Tensor], *inputs: Tensor, weights: Iterable[Tensor] = ()
+) -> Call:
+    """A call, and the gradients of all inputs and weights from one of the output."""
+    leaves = [x.detach().requires_grad_() for x in inputs]
+    wanted = [*leaves, *weights]
+    with torch.no_grad():
+        g = torch.ones_like(function(*leaves))
+    return lambda: torch.autograd.grad(function(*leaves), wanted, g)
+
+
+def conv_rows(
+    batch: int, width: int, lengths: Sequence[int], rounds: int
+) -> Iterator[list[Row]]:
+    """Convolutions with a filter as long as the signal, with and without gradients."""
+    for length in lengths:
+        g = torch.Generator().manual_seed(length)
+        u = torch.randn(batch, width, length, generator=g)
+        h = torch.randn(width, length, generator=g) / length**0.5
+        for task, passes in ("forward", 1), ("forward+backward", 3):
+            calls = conv_subjects(u, h, task)
+            work = passes * batch * width * conv_flops(length)
+            flops = dict.fromkeys(calls, work)
+            if "F.conv1d" in calls:  # half of its products are with the padding
+                flops["F.conv1d"] = passes * 2.0 * batch * width * length**2
+            size = (batch, width, length)
+            yield measure("conv", task, size, calls, rounds, flops)
+
+
+def layer_rows(
+    batch: int, width: int, lengths: Sequence[int], rounds: int
+) -> Iterator[list[Row]]:
+    """Layers, and their mixing alone. Gradients are compared with the textbook's."""
+    for length in lengths:
+        _, hyena, attention = _layers(batch, width, length)
+        size = (batch, width, length)
+        ours = hyena.flops(length, batch)
+        flops = dict.fromkeys([OURS, KEPT, "textbook"], ours)
+        flops["attention"] = attention.flops(length, batch)
+        for task in "forward", "forward+backward":
+            calls = layer_subjects(*size, task)
+            yield measure("layer", task, size, calls, rounds, flops)
+        mixing = {
+            OURS: batch * width * (2 * length + conv_flops(length)),
+            "attention": 2.0 * batch * width * length * (length + 1),
+        }
+        mixing[KEPT] = mixing[OURS]
+        calls = mixing_subjects(*size)
+        yield measure("layer", "mixing", size, calls, rounds, mixing)
+
+
+def train_rows(
+    batch: int, width: int, lengths: Sequence[int], rounds: int
+) -> Iterator[list[Row]]:
+    """One step of training for language models of equal size, Hyena and attention."""
+    for length in lengths:
+        models = _models(width, length)
+        ids = torch.randint(65, (batch, length + 1), generator=_seeded(length))
+        calls, flops = {}, {}
+        for name, model in models.items():
+            optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+            calls[name] = partial(_train_step, model.train(), optimizer, ids)
+            flops[name] = 3 * model.flops(length, batch)
+        size = (batch, width, length)
+        yield measure("train", "one step", size, calls, rounds, flops)
+
+
+def _train_step(
+    model: LanguageModel, optimizer: torch.optim.Optimizer, ids: Tensor
+) -> None:
+    optimizer.zero_grad()
+    loss = token_loss(model, ids[:, :-1], ids[:, 1:])
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+def generate_rows(
+    batch: int, width: int, lengths: Sequence[int], rounds: int
+) -> Iterator[list[Row]]:
+    """Eight tokens after a prompt, all of the past computed again for each of them."""
+    new = 8
+    for length in lengths:
+        models = _models(width, length + new)
+        ids = torch.randint(65, (batch, length), generator=_seeded(length))
+        calls = {
+            name: partial(_write, model.eval(), ids, new)
+            for name, model in models.items()
+        }
+        flops = {
+            name: float(sum(model.flops(length + i, batch) for i in range(new)))
+            for name, model in models.items()
+        }
+        size = (batch, width, length)
+        yield measure("generate", f"{new} tokens", size, calls, rounds, flops)
+
+
+def _write(model: LanguageModel, ids: Tensor, new: int) -> list[Tensor]:
+    return list(sample(model, ids, new, generator=_seeded(0)))
+
+
+def _models(width: int, length: int) -> dict[str, LanguageModel]:
+    """Two layers each, the attention model as large as the Hyena model."""
+    kinds = {OURS: "hyena", "attention": "attention"}
+    configs = equal_parameters(
+        [LMConfig(65, mixer=k, width=width, max_length=length) for k in kinds.values()]
+    )
+    pairs = zip(kinds, configs, strict=True)
+    return {name: LanguageModel(config, _seeded(0)) for name, config in pairs}
+
+
+def _seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What one word of `python -m minihyena bench` measures, and at which sizes."""
+
+    rows: Callable[[int, int, Sequence[int], int], Iterator[list[Row]]]
+    batch: int
+    width: int
+    lengths: tuple[int, ...]
+
+
+SUITES = {
+    "conv": Suite(conv_rows, 1, 256, tuple(2**i for i in range(6, 18))),
+    "layer": Suite(layer_rows, 1, 256, tuple(2**i for i in range(8, 17))),
+    "train": Suite(train_rows, 4, 128, (256, 1024, 4096)),
+    "generate": Suite(generate_rows, 1, 128, (256, 1024, 4096)),
+}

@@ -1,0 +1,216 @@
+"""The benchmark measures what it says it measures."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from minihyena import HyenaConfig, benchmark, subjects
+from minihyena.__main__ import main
+from minihyena.benchmark import Row, Run
+
+
+class Clock:
+    """Time passes only when a subject says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.calls: list[str] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def takes(self, name: str, *seconds: float) -> Callable[[], None]:
+        left = iter(seconds)
+
+        def call() -> None:
+            self.calls.append(name)
+            self.now += next(left)
+
+        return call
+
+
+def row(name: str, *seconds: float, **fields: object) -> Row:
+    return dataclasses.replace(
+        Row("conv", "forward", name, 1, 16, 64, seconds), **fields
+    )
+
+
+def test_subjects_are_called_in_turn_and_the_first_round_is_not_counted() -> None:
+    clock = Clock()
+    calls = {"a": clock.takes("a", 9, 1, 2, 3), "b": clock.takes("b", 9, 4, 5, 6)}
+    spent = benchmark.compare(calls, rounds=3, warmup=1, clock=clock)
+    assert spent == {"a": (1, 2, 3), "b": (4, 5, 6)}
+    assert "".join(clock.calls) == "abababab"
+
+
+def test_a_ratio_is_taken_round_by_round() -> None:
+    slow_machine_in_round_two = row("ours", 1, 10, 1), row("peer", 2, 20, 2)
+    ours, peer = slow_machine_in_round_two
+    assert benchmark.ratio(peer, ours) == (2, 2, 2)
+    assert benchmark.ratio(row("peer", 1, 2, 4), row("ours", 1, 1, 1)) == (2, 1.5, 3)
+
+
+def test_one_stall_moves_neither_median_nor_quartiles_far() -> None:
+    timed = row("ours", 1, 1.1, 60, 1.2, 0.9)
+    assert (timed.median, timed.low, timed.high) == (1.1, 1, 1.2)
+
+
+@pytest.mark.parametrize("peer", [row("peer"), row("peer", 1, 2)])
+def test_what_was_not_timed_in_turn_is_not_compared(peer: Row) -> None:
+    with pytest.raises(ValueError, match=r"peer has \d rounds, ours 3"):
+        benchmark.ratio(peer, row("ours", 1, 2, 3))
+
+
+@pytest.mark.parametrize("bad", [{"rounds": 0}, {"warmup": -1}])
+def test_no_rounds_are_refused(bad: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="rounds >= 1 and warmup >= 0"):
+        benchmark.compare({}, **bad)
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_the_peak_of_memory_is_what_a_call_takes_at_once(
+    sampled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mebi = 2**20
+
+    def call() -> torch.Tensor:
+        whole = torch.ones(48 * mebi // 4)
+        half = whole[: 12 * mebi // 4] + 1  # 60 MiB now
+        del whole
+        for _ in range(20):  # long enough to be seen in samples
+            half = half + 1
+        return half
+
+    if sampled:
+
+        def none() -> int:
+            raise OSError
+
+        monkeypatch.setattr(benchmark, "_high_water", none)
+    seen = benchmark.peak_bytes(call)
+    assert seen is not None
+    assert (36 if sampled else 58) * mebi < seen < 90 * mebi
+
+
+def test_a_run_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    rows = [
+        row("minihyena", 0.00123456, 2.5, peak_bytes=10, flops=1e9),
+        row("textbook", 1, 2),
+        row("direct", note="it would take minutes"),
+    ]
+    run = benchmark.run(rows)
+    path = tmp_path / "new" / "conv.json"
+    benchmark.save(run, path)
+    again = benchmark.load(path)
+    assert again.rows[0].seconds == (0.001235, 2.5)  # four digits are kept
+    rest = dataclasses.replace(again.rows[0], seconds=rows[0].seconds)
+    assert dataclasses.replace(again, rows=(rest, *again.rows[1:])) == run
+    assert again.threads == torch.get_num_threads()
+    assert again.versions["torch"].startswith(torch.__version__.split("+")[0])
+    assert not list(path.parent.glob("*.part"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"rows": [{"name": "x"}]}', "\xff"])
+def test_another_file_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match="does not hold a run"):
+        benchmark.load(path)
+
+
+def test_a_table_says_how_many_times_as_long_each_peer_takes() -> None:
+    rows = [row("minihyena", 1, 1), row("textbook", 3, 3), row("x", note="not here")]
+    head, ours, textbook, missing = benchmark.table(rows)
+    assert "B = 1, D = 16, L = 64" in head
+    assert "times as long" not in ours
+    assert "3.00 times as long" in textbook
+    assert "not here" in missing
+
+
+def test_all_convolutions_that_are_timed_are_the_same_convolution() -> None:
+    u, h = torch.randn(2, 3, 50), torch.randn(3, 50)
+    calls = subjects.conv_subjects(u, h)
+    assert {"minihyena", "textbook", "F.conv1d", "scipy oaconvolve"} <= set(calls)
+    expected = calls["minihyena"]()
+    for name, call in calls.items():
+        y = torch.as_tensor(call())
+        torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-4, msg=name)
+    both = subjects.conv_subjects(u, h, "forward+backward")
+    for name, call in both.items():
+        for mine, theirs in zip(call(), both["minihyena"](), strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4, msg=name)
+
+
+def test_beyond_a_few_thousand_steps_the_quadratic_ones_are_left_out() -> None:
+    u, h = torch.randn(1, 1, 5000), torch.randn(1, 5000)
+    assert "F.conv1d" not in subjects.conv_subjects(u, h)
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_the_textbook_operator_is_the_operator(order: int) -> None:
+    operator = HyenaConfig(order=order).build(8, 64)
+    u = torch.randn(2, 50, 8)
+    y = subjects.textbook_operator(operator, u)
+    torch.testing.assert_close(y, operator(u), rtol=1e-4, atol=1e-5)
+
+
+def test_layers_and_their_mixing_are_timed_on_the_same_numbers() -> None:
+    calls = subjects.layer_subjects(1, 8, 64)
+    for name in ("textbook", subjects.KEPT):
+        torch.testing.assert_close(
+            calls[name](), calls["minihyena"](), rtol=1e-4, atol=1e-5
+        )
+    assert calls["attention"]().shape == calls["minihyena"]().shape
+    mixing = subjects.mixing_subjects(1, 8, 64)
+    torch.testing.assert_close(
+        mixing[subjects.KEPT](), mixing["minihyena"](), rtol=1e-4, atol=1e-5
+    )
+    gradients = subjects.layer_subjects(1, 8, 64, "forward+backward")
+    for mine, theirs in zip(
+        gradients["minihyena"](), gradients["textbook"](), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("suite", subjects.SUITES)
+def test_the_command_measures_and_writes(
+    suite: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = ["bench", suite, "--lengths", "32", "--width", "16", "--batch", "1"]
+    arguments += ["--rounds", "5", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["minihyena", *arguments])
+    assert main(arguments) == 0
+    run: Run = benchmark.load(tmp_path / f"{suite}.json")
+    assert run.command == "python -m minihyena " + " ".join(arguments)
+    assert {row.suite for row in run.rows} == {suite}
+    assert all(len(row.seconds) == 5 and min(row.seconds) > 0 for row in run.rows)
+    assert all(row.flops and row.peak_bytes is not None for row in run.rows)
+    told = capsys.readouterr().out
+    assert "times as long" in told
+    assert str(tmp_path / f"{suite}.json") in told
+    text = json.loads((tmp_path / f"{suite}.json").read_text())
+    assert set(text) == {f.name for f in dataclasses.fields(Run)}
+
+
+@pytest.mark.parametrize("bad", [["--rounds", "4"], ["--lengths", "0"]])
+def test_too_little_to_measure_is_refused(
+    bad: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", "conv", *bad]) == 1
+    assert "at least 5" in capsys.readouterr().err
+
+
+def test_the_machine_is_described_without_its_name() -> None:
+    import platform
+
+    facts = benchmark.machine()
+    assert facts["cores"] >= 1
+    assert facts["memory_gib"] >= 1
+    assert not platform.node() or platform.node() not in json.dumps(facts)

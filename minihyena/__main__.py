@@ -184,13 +184,17 @@ def run_sample(options: argparse.Namespace) -> int:
 
 
 def run_bench(options: argparse.Namespace) -> int:
-    """Measure the suites, print a table as it grows, write one JSON file for each."""
+    """Measure the suites, print a table and write SUITE.json as the rows come in."""
     from minihyena import benchmark, subjects
 
-    if min(options.lengths or [1]) < 1 or options.rounds < 5:
-        raise ValueError("--lengths must be positive and --rounds at least 5")
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    threads = torch.get_num_threads() if options.threads is None else options.threads
+    given = [options.lengths, options.batch, options.width, [threads]]
+    if min(number for numbers in given for number in numbers or [1]) < 1:
+        raise ValueError("--lengths, --batch, --width and --threads must be positive")
+    if options.rounds < 5:
+        raise ValueError("--rounds must be at least 5")
+    torch.set_num_threads(threads)
+    options.out.mkdir(parents=True, exist_ok=True)  # fails now, not at the end
     names = subjects.SUITES if options.suite == "all" else [options.suite]
     for name in names:
         suite, rows = subjects.SUITES[name], list[benchmark.Row]()
@@ -200,9 +204,8 @@ def run_bench(options: argparse.Namespace) -> int:
                 for found in suite.rows(batch, width, lengths, options.rounds):
                     print(*benchmark.table(found), sep="\n", flush=True)
                     rows += found
-        path = options.out / f"{name}.json"
-        benchmark.save(benchmark.run(rows), path)
-        print(f"written to {path}")
+                    benchmark.save(benchmark.run(rows), options.out / f"{name}.json")
+        print(f"written to {options.out / name}.json")
     return 0
 
 

@@ -8,6 +8,7 @@ round by round; every round is kept in the file. B batch, D width, L length.
 import json
 import os
 import platform
+import random
 import shlex
 import statistics
 import sys
@@ -111,26 +112,29 @@ def ratio(peer: Row, ours: Row) -> tuple[float, float, float]:
 def compare(
     subjects: Subjects,
     rounds: int = 5,
-    warmup: int = 1,
+    settle: bool = True,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, tuple[float, ...]]:
-    """Seconds of each subject in each round; in a round each is called once, in turn.
+    """Seconds of each subject in each round; in a round each is called in its turn.
 
-    A GPU is waited for before the clock is read. Raises ValueError without a round.
+    The turns are drawn anew for every round: what was called before leaves its mark on
+    caches, threads and freed memory. To `settle`, a subject is called once more,
+    unmeasured, right before. A GPU is waited for before the clock is read.
+    Raises ValueError without a round.
     """
-    if rounds < 1 or warmup < 0:
-        raise ValueError(
-            f"compare wants rounds >= 1 and warmup >= 0; got {rounds} and {warmup}"
-        )
+    if rounds < 1:
+        raise ValueError(f"compare wants rounds >= 1; got {rounds}")
     spent: dict[str, list[float]] = {name: [] for name in subjects}
-    for turn in range(-warmup, rounds):
-        for name, call in subjects.items():
+    draw = random.Random(0)
+    for _ in range(rounds):
+        for name in draw.sample([*subjects], len(subjects)):
+            if settle:
+                subjects[name]()
             _wait()
             begun = clock()
-            call()
+            subjects[name]()
             _wait()
-            if turn >= 0:
-                spent[name].append(clock() - begun)
+            spent[name].append(clock() - begun)
     return {name: tuple(seconds) for name, seconds in spent.items()}
 
 
@@ -156,7 +160,7 @@ def measure(
     memory = {name: peak_bytes(call) for name, call in subjects.items()}
     once = time.perf_counter() - begun
     rounds = max(5, min(rounds, int(PATIENCE / once)))
-    spent = compare(subjects, rounds, warmup=int(once < PATIENCE))
+    spent = compare(subjects, rounds, settle=once < PATIENCE)
     return [
         Row(
             suite, task, name, *size, spent[name], memory[name], (flops or {}).get(name)

@@ -2,11 +2,13 @@
 
 y(u, h) is linear in u and in h. So with (du, dh) = correlate(u, h, g), the gradients
 of <g, y>, the gradients of those are convolutions and correlations again, and the
-second derivative, and all later ones, need no code of their own. Only inputs are saved.
+second derivative, and all later ones, need no code of their own. The inputs are saved,
+and what a kernel has made of them that is worth its memory.
 B batch, D width, L length, K taps.
 """
 
 from collections.abc import Callable, Iterator
+from inspect import signature
 from typing import Any, NamedTuple
 
 import torch
@@ -16,54 +18,71 @@ __all__ = ["Kernel", "apply"]
 
 
 class Kernel(NamedTuple):
-    """y of (u, h, skip), and (dL/du, dL/dh) of (u, h, skip, dL/dy)."""
+    """(y, *kept) of (u, h, skip), and (dL/du, dL/dh) of (u, h, skip, dL/dy, *kept).
 
-    convolve: Callable[..., Tensor]
+    What is kept depends on u and h only. It saves work, and may be left out.
+    """
+
+    convolve: Callable[..., tuple[Tensor, ...]]
     correlate: Callable[..., tuple[Tensor, Tensor]]
 
 
 def apply(kernel: Kernel, u: Tensor, h: Tensor, skip: Tensor | None) -> Tensor:
     """y of a kernel, with gradients of any order."""
-    y: Tensor = _Conv.apply(kernel, u, h, skip)  # type: ignore[no-untyped-call]
+    y: Tensor = _Conv.apply(kernel, u, h, skip)[0]  # type: ignore[no-untyped-call]
     return y
 
 
-class _Function(torch.autograd.Function):
-    """What both functions below save: the kernel and their inputs, nothing else."""
+def _signed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """torch asks for the signature in every call, and to find it takes longer than the
+    transform of a short signal.
+    """
+    function.__signature__ = signature(function)  # type: ignore[attr-defined]
+    return function
+
+
+class _Conv(torch.autograd.Function):
+    @staticmethod
+    @_signed
+    def forward(kernel: Kernel, *given: Any) -> tuple[Tensor, ...]:
+        return kernel.convolve(*given)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.kernel = inputs[0]
-        ctx.save_for_backward(*inputs[1:])
-
-
-class _Conv(_Function):
-    @staticmethod
-    def forward(kernel: Kernel, u: Tensor, h: Tensor, skip: Tensor | None) -> Tensor:
-        return kernel.convolve(u, h, skip)
+    def setup_context(ctx: Any, inputs: Any, output: tuple[Tensor, ...]) -> None:
+        ctx.kernel, *given = inputs
+        _, *kept = output
+        ctx.mark_non_differentiable(*kept)
+        ctx.set_materialize_grads(False)  # what is kept has none
+        ctx.save_for_backward(*given, *kept)
 
     @staticmethod
-    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
-        u, h, skip = ctx.saved_tensors
-        du, dh = _Correlation.apply(  # type: ignore[no-untyped-call]
-            ctx.kernel, u, h, skip, *outputs
-        )
+    def backward(ctx: Any, g: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+        if g is None:
+            return (None,) * 4
+        u, h, skip, *kept = ctx.saved_tensors
+        last = kept and not torch.is_grad_enabled()  # no gradient of it will be wanted
+        correlate = _Correlation.forward if last else _Correlation.apply
+        du, dh = correlate(ctx.kernel, u, h, skip, g, *kept)
         return None, du, dh, None if skip is None else dh[:, 0]
 
     @staticmethod
-    def vmap(info: Any, dims: Any, kernel: Kernel, *inputs: Any) -> tuple[Tensor, int]:
-        y = apply(kernel, *_folded(info.batch_size, dims[1:], inputs))
-        return _unfolded(y, info.batch_size), 1
+    def vmap(info: Any, dims: Any, kernel: Kernel, *inputs: Any) -> tuple[Any, Any]:
+        return _vmapped(_Conv, info.batch_size, dims, kernel, inputs)
 
 
-class _Correlation(_Function):
+class _Correlation(torch.autograd.Function):
     """Linear in each argument, so that its gradients are convolutions again."""
 
     @staticmethod
-    def forward(
-        kernel: Kernel, u: Tensor, h: Tensor, skip: Tensor | None, g: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        return kernel.correlate(u, h, skip, g)
+    @_signed
+    def forward(kernel: Kernel, *given: Any) -> tuple[Tensor, Tensor]:
+        return kernel.correlate(*given)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: tuple[Tensor, Tensor]) -> None:
+        ctx.kernel, *given = inputs
+        ctx.save_for_backward(*given[:4])
+        ctx.kept = len(given[4:])
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:
@@ -72,28 +91,28 @@ class _Correlation(_Function):
             ctx.kernel, v, f, None, g
         )
         dg = apply(ctx.kernel, v, h, skip) + apply(ctx.kernel, u, f, None)
-        return None, du, dh, None if skip is None else dh[:, 0], dg
+        dskip = None if skip is None else dh[:, 0]
+        return None, du, dh, dskip, dg, *[None] * ctx.kept
 
     @staticmethod
-    def vmap(
-        info: Any, dims: Any, kernel: Kernel, *inputs: Any
-    ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
-        du, dh = _Correlation.apply(  # type: ignore[no-untyped-call]
-            kernel, *_folded(info.batch_size, dims[1:], inputs)
-        )
-        size = info.batch_size
-        return (_unfolded(du, size), _unfolded(dh, size)), (1, 0)
+    def vmap(info: Any, dims: Any, kernel: Kernel, *inputs: Any) -> tuple[Any, Any]:
+        return _vmapped(_Correlation, info.batch_size, dims, kernel, inputs)
+
+
+def _vmapped(
+    function: Any, size: int, dims: Any, kernel: Kernel, inputs: Any
+) -> tuple[Any, Any]:
+    """The dimension that vmap adds is taken into the channels, and out of them again."""
+    outputs = function.apply(kernel, *_folded(size, dims[1:], inputs))
+    unfolded = [x.reshape(*x.shape[:-2], size, -1, x.shape[-1]) for x in outputs]
+    return tuple(unfolded), tuple(x.dim() - 3 for x in unfolded)
 
 
 def _folded(size: int, dims: Any, inputs: Any) -> Iterator[Any]:
-    """u, h, skip, g with the dimension that vmap adds taken into the channels."""
-    for x, dim, last in zip(inputs, dims, (-2, -2, -1, -2), strict=False):
+    for place, (x, dim) in enumerate(zip(inputs, dims, strict=True)):
         if x is None:
             yield None
             continue
+        last = -1 if place == 2 else -2  # the channels, in skip (D,) the last of all
         x = x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
         yield x.movedim(0, last - 1).flatten(last - 1, last)
-
-
-def _unfolded(x: Tensor, size: int) -> Tensor:
-    return x.reshape(*x.shape[:-2], size, -1, x.shape[-1])

@@ -142,30 +142,27 @@ def _bins(p: Plan, h: Tensor, skip: Tensor | None, d: slice) -> Tensor:
 
 def fft_conv(u: Tensor, h: Tensor, skip: Tensor | None = None) -> Tensor:
     """u (B, D, L), h (D, K <= L), skip (D,) -> (B, D, L), in float32 or float64."""
-    p = plan(u, h.shape[-1])
-    if not p.small:
-        return apply(SPECTRA, u, h, skip)
-    bins = rfft(h, p.n)
-    if skip is not None:
-        bins = bins + skip[:, None]
-    y: Tensor = irfft(rfft(u, p.n) * bins, p.n)
-    return y[..., : u.shape[-1]]
+    if plan(u, h.shape[-1]).small and not torch.is_grad_enabled():
+        return _convolve(u, h, skip)[0]
+    return apply(SPECTRA, u, h, skip)
 
 
 def known_conv(u: Tensor, filter: Spectrum) -> Tensor:
     """The same with a filter transformed before."""
-    p = plan(u, filter.h.shape[-1])
-    if not p.small:
-        return _convolve(u, filter.h, None, filter.bins)
-    y: Tensor = irfft(rfft(u, p.n) * filter.bins[:, 0], p.n)
-    return y[..., : u.shape[-1]]
+    return _convolve(u, filter.h, None, filter.bins)[0]
 
 
 def _convolve(
     u: Tensor, h: Tensor, skip: Tensor | None, known: Tensor | None = None
-) -> Tensor:
-    """Y_i = sum_j H_j U_{i-j}, block by block."""
-    y, p = u.new_empty(u.shape), plan(u, h.shape[-1])
+) -> tuple[Tensor, ...]:
+    """Y_i = sum_j H_j U_{i-j}, block by block; where that is small, U and H are kept,
+    as they take less memory than their transforms would take time.
+    """
+    p = plan(u, h.shape[-1])
+    if p.small:
+        U, H = rfft(u, p.n), _line(p, h, skip) if known is None else known[:, 0]
+        return irfft(U * H, p.n)[..., : u.shape[-1]], U, H
+    y = u.new_empty(u.shape)
     for d in p.blocks(len(h)):
         H = _bins(p, h, skip, d) if known is None else known[d]
         U = p.cut(u[:, d])
@@ -173,17 +170,28 @@ def _convolve(
         for j in range(1, H.shape[1]):
             Y[..., j:, :].addcmul_(U[..., :-j, :], H[:, j : j + 1])
         y[:, d] = p.join(Y, u.shape[-1], over=min(p.step, p.n - p.step))
-    return y
+    return (y,)
+
+
+def _line(p: Plan, h: Tensor, skip: Tensor | None) -> Tensor:
+    bins: Tensor = rfft(h, p.n)
+    return bins if skip is None else bins + skip[:, None]
 
 
 def _correlate(
-    u: Tensor, h: Tensor, skip: Tensor | None, g: Tensor
+    u: Tensor, h: Tensor, skip: Tensor | None, g: Tensor, *kept: Tensor
 ) -> tuple[Tensor, Tensor]:
     """dL/du and dL/dh from g = dL/dy (dL/dskip is dL/dh at tap 0).
 
     dU_i = sum_j conj(H_j) G_{i+j}, and dH_j = sum_i conj(U_i) G_{i+j}, over the batch.
     """
-    du, dh, p = u.new_empty(u.shape), h.new_empty(h.shape), plan(u, h.shape[-1])
+    p = plan(u, h.shape[-1])
+    if p.small:
+        U, H = kept or (rfft(u, p.n), _line(p, h, skip))
+        G = rfft(g, p.n).conj_physical_()
+        dh = irfft((G * U).sum(0).conj(), p.n)[..., : h.shape[-1]]
+        return irfft((G * H).conj(), p.n)[..., : u.shape[-1]], dh
+    du, dh = u.new_empty(u.shape), h.new_empty(h.shape)
     for d in p.blocks(len(h)):
         U, H, G = p.cut(u[:, d]), _bins(p, h, skip, d), p.cut_gradient(g[:, d])
         dU, dH = G * H[:, :1], torch.empty_like(H)
@@ -201,11 +209,11 @@ def shift_conv(u: Tensor, h: Tensor, skip: Tensor | None = None) -> Tensor:
     return apply(SHIFTS, u, h, skip)
 
 
-def _add_shifts(u: Tensor, h: Tensor, skip: Tensor | None) -> Tensor:
+def _add_shifts(u: Tensor, h: Tensor, skip: Tensor | None) -> tuple[Tensor]:
     y = u * (h[:, :1] if skip is None else h[:, :1] + skip[:, None])
     for lag in range(1, h.shape[-1]):
         y[..., lag:].addcmul_(u[..., :-lag], h[:, lag, None])
-    return y
+    return (y,)
 
 
 def _add_shifts_back(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,12 +39,26 @@ def row(name: str, *seconds: float, **fields: object) -> Row:
     )
 
 
-def test_subjects_are_called_in_turn_and_the_first_round_is_not_counted() -> None:
+def test_in_every_round_each_subject_is_called_twice_and_timed_once() -> None:
     clock = Clock()
-    calls = {"a": clock.takes("a", 9, 1, 2, 3), "b": clock.takes("b", 9, 4, 5, 6)}
-    spent = benchmark.compare(calls, rounds=3, warmup=1, clock=clock)
-    assert spent == {"a": (1, 2, 3), "b": (4, 5, 6)}
-    assert "".join(clock.calls) == "abababab"
+    calls = {"a": clock.takes("a", 9, 1, 9, 2), "b": clock.takes("b", 9, 4, 9, 5)}
+    spent = benchmark.compare(calls, rounds=2, clock=clock)
+    assert spent == {"a": (1, 2), "b": (4, 5)}
+    assert [sorted(clock.calls[:4]), sorted(clock.calls[4:])] == [list("aabb")] * 2
+
+
+def test_without_settling_every_call_counts() -> None:
+    clock = Clock()
+    spent = benchmark.compare({"a": clock.takes("a", 9, 1)}, 2, False, clock)
+    assert spent == {"a": (9, 1)}
+
+
+def test_no_subject_always_follows_the_same_one() -> None:
+    clock = Clock()
+    calls = {name: clock.takes(name, *range(20)) for name in "abc"}
+    benchmark.compare(calls, rounds=20, settle=False, clock=clock)
+    turns = {"".join(clock.calls[i : i + 3]) for i in range(0, 60, 3)}
+    assert len(turns) == 6  # all orders of three
 
 
 def test_a_ratio_is_taken_round_by_round() -> None:
@@ -65,10 +79,9 @@ def test_what_was_not_timed_in_turn_is_not_compared(peer: Row) -> None:
         benchmark.ratio(peer, row("ours", 1, 2, 3))
 
 
-@pytest.mark.parametrize("bad", [{"rounds": 0}, {"warmup": -1}])
-def test_no_rounds_are_refused(bad: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="rounds >= 1 and warmup >= 0"):
-        benchmark.compare({}, **bad)
+def test_no_rounds_are_refused() -> None:
+    with pytest.raises(ValueError, match="rounds >= 1; got 0"):
+        benchmark.compare({}, rounds=0)
 
 
 @pytest.mark.parametrize("sampled", [False, True])
@@ -199,12 +212,44 @@ def test_the_command_measures_and_writes(
     assert set(text) == {f.name for f in dataclasses.fields(Run)}
 
 
-@pytest.mark.parametrize("bad", [["--rounds", "4"], ["--lengths", "0"]])
-def test_too_little_to_measure_is_refused(
-    bad: list[str], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (["--rounds", "4"], "--rounds must be at least 5"),
+        (["--lengths", "8", "0"], "must be positive"),
+        (["--width", "-1"], "must be positive"),
+        (["--batch", "0"], "must be positive"),
+        (["--threads", "0"], "must be positive"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    bad: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["bench", "conv", *bad]) == 1
-    assert "at least 5" in capsys.readouterr().err
+    assert words in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["bench", "conv", "--out", str(tmp_path / "file")]) == 1
+    captured = capsys.readouterr()
+    assert "file" in captured.err
+    assert captured.out == ""
+
+
+def test_what_was_measured_before_an_interruption_is_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows(*sizes: object) -> Iterator[list[Row]]:
+        yield [row("ours", 1, 2)]
+        raise KeyboardInterrupt
+
+    short = dataclasses.replace(subjects.SUITES["conv"], rows=rows)
+    monkeypatch.setitem(subjects.SUITES, "conv", short)
+    assert main(["bench", "conv", "--out", str(tmp_path)]) == 130
+    assert benchmark.load(tmp_path / "conv.json").rows == (row("ours", 1, 2),)
 
 
 def test_the_machine_is_described_without_its_name() -> None:

@@ -503,18 +503,29 @@ def test_long_convolutions_are_cut_and_short_ones_are_not() -> None:
     assert (whole.pieces, whole.channels, whole.n) == (1, 256, 2**17)
 
 
-def test_backward_keeps_the_inputs_and_nothing_else() -> None:
-    u, h, skip = (
-        part.requires_grad_() for part in signals(2, 3, 30, 30, torch.float32)
-    )
+def kept_for_backward(*inputs: Tensor) -> list[Tensor]:
     kept: list[Tensor] = []
 
     def keep(tensor: Tensor) -> Tensor:
         kept.append(tensor)
         return tensor
 
-    with in_pieces(), torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
-        causal_conv(u, h, skip)
-    assert [tensor.data_ptr() for tensor in kept] == [
-        tensor.data_ptr() for tensor in (u, h, skip)
-    ]
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        causal_conv(*(part.requires_grad_() for part in inputs))
+    return kept
+
+
+def test_backward_keeps_the_inputs_and_nothing_else() -> None:
+    inputs = signals(2, 3, 30, 30, torch.float32)
+    with in_pieces():
+        kept = kept_for_backward(*inputs)
+    assert [x.data_ptr() for x in kept] == [x.data_ptr() for x in inputs]
+
+
+def test_backward_keeps_the_spectra_where_they_are_small() -> None:
+    u, h, skip = signals(2, 3, 30, 30, torch.float32)
+    *inputs, U, H = kept_for_backward(u, h, skip)
+    assert [x.data_ptr() for x in inputs] == [x.data_ptr() for x in (u, h, skip)]
+    with torch.no_grad():
+        torch.testing.assert_close(U, torch.fft.rfft(u, 60))
+        torch.testing.assert_close(H, torch.fft.rfft(h, 60) + skip[:, None])

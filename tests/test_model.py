@@ -219,8 +219,9 @@ def test_flops_of_the_mlp_and_the_head_are_those_torch_counts() -> None:
     model = build("hyena-1")  # no transforms, which torch does not count
     with FlopCounterMode(display=False) as counter:
         model(draw_ids(1, 16))
-    gates = 2 * 8 * 16  # two blocks, one gate each
-    assert model.flops(16) == counter.get_total_flops() + gates
+    gates = 2 * 8 * 16  # two blocks, one gate each, of width 8
+    short = 2 * 2 * 3 * 2 * 8 * 16  # two streams each, three taps: shifted copies
+    assert model.flops(16) == counter.get_total_flops() + gates + short
 
 
 @pytest.mark.parametrize(

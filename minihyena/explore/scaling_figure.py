@@ -35,17 +35,18 @@ LOOKS = (
     (VERMILION, "2px,6px", "pentagon"),
 )
 VEIL = 0.65  # what lies outside the chosen lengths is seen through this much white
+HOVER = "{}, L = %{{x:,}}: %{{y:.3g}}<extra></extra>"
 EVEN = "as fast as"  # begins the annotation of the line at 1
 
 
-def figure_of(slots: int, own: Sequence[str]) -> Any:
-    """For at most so many recorded subjects a fit, points and points measured here;
-    then the learner's own, by name.
+def figure_of(names: Sequence[str], own: Sequence[str]) -> Any:
+    """For each recorded name a fit, its points, and marks for what is measured here;
+    then the learner's own names.
 
     What is not there has no points: plotly hides it, and its line in the legend.
     """
     figure = panels("Time and length", height=470)
-    for slot in range(slots):
+    for slot, name in enumerate(names):
         colour, dash, symbol = LOOKS[slot % len(LOOKS)]
         figure.add_scatter(
             mode="lines", line={"color": colour, "width": 9}, opacity=0.22,
@@ -53,18 +54,20 @@ def figure_of(slots: int, own: Sequence[str]) -> Any:
         )  # fmt: skip
         figure.add_scatter(
             mode="lines+markers", line={"color": colour, "width": 1.8, "dash": dash},
-            marker={"symbol": symbol, "size": 9, "color": colour},
+            marker={"symbol": symbol, "size": 9, "color": colour}, name=name,
             error_y={"type": "data", "color": colour, "thickness": 1.6, "width": 4},
+            hovertemplate=HOVER.format(name),
         )  # fmt: skip
-        _add_open_marks(figure, colour, symbol, mode="markers", showlegend=False)
-    for slot, name in enumerate(own, slots):
-        colour, dash, symbol = LOOKS[slot % len(LOOKS)]
-        line = {"color": colour, "width": 1.8, "dash": dash}
-        title = f"{name}, measured here"
+        _add_open_marks(figure, slot, f"{name}, here", mode="markers", showlegend=False)
+    for slot, name in enumerate(own, len(names)):
+        look = {"color": LOOKS[slot % len(LOOKS)][0], "width": 1.8, "dash": "dot"}
         _add_open_marks(
-            figure, colour, symbol, mode="lines+markers", line=line, name=title
+            figure, slot, f"{name}, measured here", mode="lines+markers", line=look
         )
-    _add_open_marks(figure, INK, "circle", mode="markers", name="measured here")
+    figure.add_scatter(
+        mode="markers", name="measured here", hoverinfo="skip",
+        marker={"symbol": "circle-open", "size": 13, "color": INK, "line_width": 2.2},
+    )  # fmt: skip
     figure.add_scatter(
         mode="markers+text", name="was not run", showlegend=False,
         marker={"symbol": "x-thin", "size": 11, "color": INK, "line": {"width": 2.5}},
@@ -92,35 +95,38 @@ def figure_of(slots: int, own: Sequence[str]) -> Any:
     return figure
 
 
-def _add_open_marks(figure: Any, colour: str, symbol: str, **more: Any) -> None:
+def _add_open_marks(figure: Any, slot: int, name: str, **more: Any) -> None:
+    colour, _, symbol = LOOKS[slot % len(LOOKS)]
     figure.add_scatter(
         marker={"symbol": f"{symbol}-open", "size": 13, "color": colour,
                 "line": {"width": 2.2}},
         error_y={"type": "data", "color": colour, "thickness": 1.2, "width": 7},
-        hovertemplate="L = %{x:,}: %{y:.3g}", **more,
+        name=name, hovertemplate=HOVER.format(name), **more,
     )  # fmt: skip
 
 
-def draw(figure: Any, facts: dict[str, Any], fits: Mapping[str, Any]) -> None:
-    """The facts of a ScalingPlot; fits: name -> (power, log constant)."""
+def draw(
+    figure: Any, names: Sequence[str], facts: dict[str, Any], fits: Mapping[str, Any]
+) -> None:
+    """The facts of a ScalingPlot; names as in `figure_of`; fits: name -> (power, log
+    constant).
+    """
     *traces, legend, failed = figure.data
-    own, here = facts["own"], facts["here"]
-    slots = (len(traces) - len(own)) // 3
-    recorded = traces[: 3 * slots]
-    trios = zip(recorded[::3], recorded[1::3], recorded[2::3], strict=True)
-    for slot, (line, points, marks) in enumerate(trios):
-        name = facts["names"][slot] if slot < len(facts["names"]) else ""
+    own, here, exponents = facts["own"], facts["here"], facts["exponents"]
+    for slot, name in enumerate(names):
+        line, points, marks = traces[3 * slot : 3 * slot + 3]
         _draw_fit(line, fits.get(name), list(facts["values"].get(name, {})))
         _draw_points(points, facts["all_values"].get(name, {}))
         _draw_points(marks, here.get(name, {}))
-        said, power = spoken(name), facts["exponents"].get(name)
-        points.name = said if power is None else f"{said}: L<sup>{power:.2f}</sup>"
-        points.hovertemplate = f"{said}, L = %{{x:,}}: %{{y:.3g}}<extra></extra>"
-        marks.name = f"{said}, here"
-    for name, marks in zip(own, traces[3 * slots :], strict=True):
+    for name, marks in zip(own, traces[3 * len(names) :], strict=True):
         _draw_points(marks, here.get(name, {}))
-    recorded_here = any(name in here for name in facts["names"])
-    legend.update(x=[None] if recorded_here else [], y=[None] if recorded_here else [])
+    recorded_here = any(name in here for name in names)
+    legend.update(x=[None] * recorded_here, y=[None] * recorded_here)
+    # All names at once: where a batch sets a property for some traces only, the others
+    # lose theirs in the page. (Lists are always set for all.)
+    powers = {n: f": L<sup>{power:.2f}</sup>" for n, power in exponents.items()}
+    said = [f"{spoken(name)}{powers.get(name, '')}" for name in names]
+    figure.plotly_restyle({"name": said}, [3 * s + 1 for s in range(len(names))])
     low, high = _range(facts)
     _draw_failures(failed, facts["failed"], low, high)
     _draw_axes(figure.layout, facts, low, high)

@@ -59,8 +59,9 @@ class ScalingPanel(Explorer):
             "quantity": choice("Quantity", self.comparisons[first].quantities),
         }
         self._own = tuple(own)
-        slots = max(len(c.names) for c in self.comparisons.values())
-        super().__init__(pickers, figure_of(slots, self._own))
+        every = [name for c in self.comparisons.values() for name in c.names]
+        self._recorded = tuple(dict.fromkeys(every))
+        super().__init__(pickers, figure_of(self._recorded, self._own))
 
     @property
     def phase(self) -> Phase:
@@ -146,7 +147,7 @@ class ScalingPanel(Explorer):
             self._quiet = quiet
 
     def _draw(self) -> None:
-        draw(self.figure, self.facts(), self._fits)
+        draw(self.figure, self._recorded, self.facts(), self._fits)
 
     def _numbers(self) -> tuple[list[str], list[tuple[Any, ...]]]:
         header = ["Subject", "measured", "L", "ms, median", "lower quartile"]

@@ -12,7 +12,7 @@ from .laboratory import PICTURES, Card, Notebook
 
 NAME = "10_what_does_it_cost.ipynb"
 MEASURED = """card => card.querySelector(".js-plotly-plot").data
-  .filter(trace => trace.marker?.symbol?.endsWith("-open") && trace.visible)
+  .filter(trace => trace.marker?.symbol?.endsWith("-open") && trace.y?.[0])
   .map(trace => trace.x.length)"""
 
 
@@ -75,6 +75,9 @@ def test_measure_here_draws_points_beside_the_recorded_ones(plot: Card) -> None:
     assert plot.notebook.until(lambda: bool(measured(plot))), "no point was drawn"
     plot.redrawn(before)
     expect(plot.caption).to_contain_text("Measured here on 1 thread, L = ")
+    legend = plot.root.locator(".legendtext").all_text_contents()
+    assert "measured here" in legend
+    assert not [text for text in legend if text.startswith("trace")]
     expect(plot.root).to_contain_text(re.compile(r"\d of \d lengths of .* measured on"))
     plot.button("Stop").press("Enter")
     expect(plot.button("Measure here")).to_be_enabled()
@@ -88,7 +91,8 @@ def test_a_picture_of_a_plot_that_has_measured(plot: Card) -> None:
         plot.choice("Comparison").select_option(comparison)
         plot.move(plot.choice("Lengths"))
         plot.button("Measure here").press("Enter")
-        expect(plot.root).to_contain_text("; finished.")
+        done = re.compile(f"lengths of “{comparison}” measured .*; finished")
+        expect(plot.root).to_contain_text(done)
         plot.photograph(f"scaling_plot {comparison}", width=1090)
     plot.to_the_end(plot.choice("Comparison"))
     plot.to_the_end(plot.choice("Quantity"))

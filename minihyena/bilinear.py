@@ -102,7 +102,7 @@ class _Correlation(torch.autograd.Function):
 def _vmapped(
     function: Any, size: int, dims: Any, kernel: Kernel, inputs: Any
 ) -> tuple[Any, Any]:
-    """The dimension that vmap adds is taken into the channels, and out of them again."""
+    """The dimension that vmap adds is taken into the channels, and out of them."""
     outputs = function.apply(kernel, *_folded(size, dims[1:], inputs))
     unfolded = [x.reshape(*x.shape[:-2], size, -1, x.shape[-1]) for x in outputs]
     return tuple(unfolded), tuple(x.dim() - 3 for x in unfolded)

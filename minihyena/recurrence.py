@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from minihyena.conv import Spectrum, causal_conv, filter_spectrum, toeplitz
+from minihyena.fast_conv import BLOCK_BYTES
 from minihyena.kept import Kept
 from minihyena.mixer import Mixer
 
@@ -22,6 +23,7 @@ __all__ = [
     "short_conv",
 ]
 
+RECYCLED_BYTES = 2**25  # what is larger malloc gets from the system anew, page by page
 Stage = tuple[Tensor, Tensor | None, Tensor | None]  # gate, filter, skip
 Transformed = tuple[Tensor, Spectrum | None, None]  # gate, filter with its skip
 
@@ -55,9 +57,20 @@ def hyena_matrix(stages: Sequence[Stage]) -> Tensor:
 
 
 def short_conv(conv: Any, p: Tensor) -> Tensor:
-    """The causal depthwise convolution conv (an nn.Conv1d) of p (B, D, L)."""
+    """The causal depthwise convolution conv (an nn.Conv1d) of p (B, D, L).
+
+    If p is large and no gradient is wanted, it is overwritten with the result.
+    """
     h = conv.weight[:, 0].flip(-1)[:, : p.shape[-1]]  # its last tap meets the present
-    return causal_conv(p, h).add_(conv.bias[:, None])
+    if torch.is_grad_enabled() or p.nbytes < RECYCLED_BYTES:
+        return causal_conv(p, h).add_(conv.bias[:, None])
+    some = max(
+        1, BLOCK_BYTES * p.shape[1] // p.nbytes
+    )  # channels, for the cache
+    blocks = zip(p.split(some, 1), h.split(some), conv.bias.split(some), strict=True)
+    for part, taps, bias in blocks:
+        part.copy_(causal_conv(part, taps).add_(bias[:, None]))
+    return p
 
 
 class RecurrenceMixer(Mixer):

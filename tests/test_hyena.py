@@ -17,6 +17,8 @@ from minihyena import (
     filter_families,
     hyena_matrix,
     hyena_recurrence,
+    mixers,
+    recurrence,
     toeplitz,
 )
 from minihyena.model import drawing_from
@@ -295,3 +297,19 @@ def test_the_memory_a_matrix_is_said_to_need_grows_with_what_a_gradient_keeps() 
             float(str(error.value).split("need ")[1].split()[0].replace(",", ""))
         )
     assert said == [said[0], said[0], pytest.approx(said[0] * 14 / 6)]
+
+
+@pytest.mark.parametrize("block", [1, 100, 10**6])
+@pytest.mark.parametrize("name", ["hyena", "multihead_hyena"])
+def test_in_place_and_block_by_block_the_short_convolution_is_the_same(
+    name: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixer = mixers[name]().build(8, 20)
+    u = torch.randn(2, 20, 8)
+    before, y = u.clone(), mixer(u)
+    monkeypatch.setattr(recurrence, "RECYCLED_BYTES", 0)
+    monkeypatch.setattr(recurrence, "BLOCK_BYTES", block)
+    with torch.no_grad():
+        torch.testing.assert_close(mixer(u), y)
+    assert torch.equal(u, before)
+    torch.testing.assert_close(mixer(u), y)  # with gradients nothing is overwritten

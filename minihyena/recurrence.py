@@ -64,12 +64,10 @@ def short_conv(conv: Any, p: Tensor) -> Tensor:
     h = conv.weight[:, 0].flip(-1)[:, : p.shape[-1]]  # its last tap meets the present
     if torch.is_grad_enabled() or p.nbytes < RECYCLED_BYTES:
         return causal_conv(p, h).add_(conv.bias[:, None])
-    some = max(
-        1, BLOCK_BYTES * p.shape[1] // p.nbytes
-    )  # channels, for the cache
-    blocks = zip(p.split(some, 1), h.split(some), conv.bias.split(some), strict=True)
-    for part, taps, bias in blocks:
-        part.copy_(causal_conv(part, taps).add_(bias[:, None]))
+    some = max(1, BLOCK_BYTES * p.shape[1] // p.nbytes)  # channels, for the cache
+    for start in range(0, p.shape[1], some):
+        d = slice(start, start + some)
+        p[:, d] = causal_conv(p[:, d], h[d]).add_(conv.bias[d, None])
     return p
 
 

@@ -258,10 +258,13 @@ def versions() -> dict[str, str]:
 
 def run(rows: Sequence[Row]) -> Run:
     """The rows with everything around them, as things are now."""
-    arguments = shlex.join(sys.argv[1:])
+    arguments = sys.argv[1:]
+    if "--out" in arguments:  # where it is written has no part in it
+        at = arguments.index("--out")
+        del arguments[at : at + 2]
     return Run(
         tuple(rows),
-        f"python -m minihyena {arguments}",
+        f"python -m minihyena {shlex.join(arguments)}",
         datetime.now(UTC).strftime("%Y-%m-%d"),
         machine(),
         versions(),

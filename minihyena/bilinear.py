@@ -53,7 +53,9 @@ class _Conv(torch.autograd.Function):
         _, *kept = output
         ctx.mark_non_differentiable(*kept)
         ctx.set_materialize_grads(False)  # what is kept has none
+        ctx.kept = len(kept)
         ctx.save_for_backward(*given, *kept)
+        ctx.save_for_forward(*given)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
@@ -64,6 +66,15 @@ class _Conv(torch.autograd.Function):
         correlate = _Correlation.forward if last else _Correlation.apply
         du, dh = correlate(ctx.kernel, u, h, skip, g, *kept)
         return None, du, dh, None if skip is None else dh[:, 0]
+
+    @staticmethod
+    def jvp(ctx: Any, _: None, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:
+        """Along (du, dh, dskip): conv(du, h, skip) + conv(u, dh, dskip)."""
+        (u, h, skip), (du, dh, dskip) = ctx.saved_tensors, tangents
+        dy = apply(ctx.kernel, u * 0 if du is None else du, h, skip)
+        if dh is not None or dskip is not None:
+            dy = dy + apply(ctx.kernel, u, h * 0 if dh is None else dh, dskip)
+        return dy, *[None] * ctx.kept
 
     @staticmethod
     def vmap(info: Any, dims: Any, kernel: Kernel, *inputs: Any) -> tuple[Any, Any]:
@@ -82,6 +93,7 @@ class _Correlation(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: Any, output: tuple[Tensor, Tensor]) -> None:
         ctx.kernel, *given = inputs
         ctx.save_for_backward(*given[:4])
+        ctx.save_for_forward(*given[:4])
         ctx.kept = len(given[4:])
 
     @staticmethod
@@ -93,6 +105,22 @@ class _Correlation(torch.autograd.Function):
         dg = apply(ctx.kernel, v, h, skip) + apply(ctx.kernel, u, f, None)
         dskip = None if skip is None else dh[:, 0]
         return None, du, dh, dskip, dg, *[None] * ctx.kept
+
+    @staticmethod
+    def jvp(ctx: Any, _: None, *tangents: Any) -> tuple[Tensor, ...]:
+        """u, h and skip on one side, g on the other: the product rule has two terms."""
+        u, h, skip, g = ctx.saved_tensors
+        du, dh, dskip, dg = tangents[:4]
+        du, dh, dg = (
+            x * 0 if dx is None else dx for x, dx in ((u, du), (h, dh), (g, dg))
+        )
+        one = _Correlation.apply(  # type: ignore[no-untyped-call]
+            ctx.kernel, du, dh, dskip, g
+        )
+        other = _Correlation.apply(  # type: ignore[no-untyped-call]
+            ctx.kernel, u, h, skip, dg
+        )
+        return tuple(a + b for a, b in zip(one, other, strict=True))
 
     @staticmethod
     def vmap(info: Any, dims: Any, kernel: Kernel, *inputs: Any) -> tuple[Any, Any]:

@@ -60,6 +60,8 @@ def causal_conv(
                 f"this spectrum, its skip included, is for u {tuple(h.like)}; got u "
                 f"{tuple(u.shape)}{'' if skip is None else ' and a skip'}"
             )
+        if u.numel() == 0:
+            return torch.zeros_like(u)
         return fast_conv.known_conv(u.to(h.h.dtype), h).to(u.dtype)
     check_conv(u, h, skip)
     if u.dtype is h.dtype and u.dtype in FULL:
@@ -89,7 +91,7 @@ def _work(u: Tensor, h: Tensor) -> torch.dtype:
 def _convolve(u: Tensor, h: Tensor, skip: Tensor | None, method: str) -> Tensor:
     if method == "auto":
         if u.numel() == 0:  # an empty batch, which FFT libraries refuse
-            return torch.zeros_like(u)
+            return u * h.sum(-1, keepdim=True)
         few = h.shape[-1] <= FEW_TAPS
         return (fast_conv.shift_conv if few else fast_conv.fft_conv)(u, h, skip)
     y = METHODS[choose("convolution method", method, ["auto", *METHODS])](u, h)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from minihyena.errors import check_length, choose
+from minihyena.mixer import by_channel
 
 __all__ = ["ImplicitConfig", "ImplicitFilter", "decay_window", "positional_features"]
 
@@ -158,7 +159,8 @@ class ImplicitFilter(nn.Module):
         a = self.positions[:length]
         for layer in self.layers:
             a = torch.sin(self.frequency * layer(a))
-        h: Tensor = (self.readout.weight @ a.T).view(self.orders, self.width, length)
+        h = by_channel(self.readout, a[None])
+        h = h.view(self.orders, self.width, length)
         if self.config.window:
             h = h * decay_window(self.times[:length], self.decays, self.config.shift)
         return h

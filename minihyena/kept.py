@@ -17,9 +17,7 @@ class Kept:
     """
 
     def __init__(self) -> None:
-        self.key: Hashable = None
-        self.seen: list[Tensor] = []
-        self.made: Any = None
+        self.state: tuple[Hashable, list[Tensor], Any] = (None, [], None)
 
     def __reduce__(self) -> tuple[type["Kept"], tuple[()]]:
         return Kept, ()
@@ -29,10 +27,12 @@ class Kept:
     ) -> Any:
         """make(), or what it gave when tensors and key were the same."""
         now = [*tensors]
-        if key != self.key or not _equal(now, self.seen):
-            self.made = make()
-            self.key, self.seen = key, [tensor.detach().clone() for tensor in now]
-        return self.made
+        known, seen, made = self.state  # all at once: another thread may replace it
+        if key != known or not _equal(now, seen):
+            seen = [tensor.detach().clone() for tensor in now]
+            made = make()
+            self.state = key, seen, made
+        return made
 
 
 def _equal(now: list[Tensor], seen: list[Tensor]) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from minihyena.errors import check_input, check_square
 
-__all__ = ["Mixer", "State", "by_channel", "matrix_flops"]
+__all__ = ["Mixer", "State", "by_channel", "is_plain", "matrix_flops"]
 
 
 class State(NamedTuple):
@@ -136,10 +136,19 @@ class Mixer(nn.Module):
 
 def by_channel(linear: nn.Linear, u: Tensor) -> Tensor:
     """linear(u) of u (B, L, D) as (B, D', L): the product itself turns it round."""
+    if not is_plain(linear, nn.Linear):
+        y: Tensor = linear(u).mT.contiguous()
+        return y
     weight = linear.weight.expand(len(u), -1, -1)
     if linear.bias is None:
         return torch.bmm(weight, u.mT)
     return torch.baddbmm(linear.bias[:, None], weight, u.mT)
+
+
+def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether its weights are all there is to it: no subclass or wrapper, no hooks."""
+    hooks = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
+    return type(module) is kind and not hooks
 
 
 def matrix_flops(module: nn.Module, length: int) -> int:

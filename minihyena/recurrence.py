@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from minihyena.conv import Spectrum, causal_conv, filter_spectrum, toeplitz
 from minihyena.fast_conv import BLOCK_BYTES
 from minihyena.kept import Kept
-from minihyena.mixer import Mixer
+from minihyena.mixer import Mixer, is_plain
 
 __all__ = [
     "RecurrenceMixer",
@@ -61,6 +62,9 @@ def short_conv(conv: Any, p: Tensor) -> Tensor:
 
     If p is large and no gradient is wanted, it is overwritten with the result.
     """
+    if not is_plain(conv, nn.Conv1d):
+        y: Tensor = conv(pad(p, (conv.kernel_size[0] - 1, 0)))
+        return y
     h = conv.weight[:, 0].flip(-1)[:, : p.shape[-1]]  # its last tap meets the present
     if torch.is_grad_enabled() or p.nbytes < RECYCLED_BYTES:
         return causal_conv(p, h).add_(conv.bias[:, None])
@@ -106,7 +110,10 @@ class RecurrenceMixer(Mixer):
     def evaluates(self) -> bool:
         """Whether nothing is trained now, and what is made once may be kept."""
         return not (
-            self.training or torch.is_grad_enabled() or torch.compiler.is_compiling()
+            self.training
+            or torch.is_grad_enabled()
+            or torch.is_autocast_enabled(self.out_proj.weight.device.type)
+            or torch.compiler.is_compiling()
         )
 
     def long_filters(self, length: int) -> Sequence[Tensor]:

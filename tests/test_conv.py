@@ -194,6 +194,55 @@ def test_torch_func_sees_through_it(
     assert_near(gradients, u.flip(-1)[..., :taps], 1e-12)
 
 
+@every_method
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's
+@pytest.mark.parametrize("cut", [nullcontext, in_pieces])
+@pytest.mark.parametrize("taps", [3, 9])
+def test_derivatives_forward_are_those_backward(
+    method: str, cut: Callable[[], AbstractContextManager[None]], taps: int
+) -> None:
+    inputs = signals(2, 3, 9, taps, torch.float64)
+
+    def energy(h: Tensor) -> Tensor:
+        return causal_conv(inputs[0], h, inputs[2], method).square().sum()
+
+    with cut():
+        assert torch.autograd.gradcheck(
+            lambda *x: causal_conv(*x, method),
+            [part.requires_grad_() for part in inputs],
+            check_forward_ad=True,
+        )
+        h = inputs[1].detach()
+        twice_back = torch.func.jacrev(torch.func.jacrev(energy))(h)
+        assert_near(torch.func.hessian(energy)(h), twice_back, 1e-12)
+
+
+@pytest.mark.parametrize("cut", [nullcontext, in_pieces])
+@pytest.mark.parametrize("taps", [3, 9])
+def test_what_comes_out_may_be_changed_in_place(
+    cut: Callable[[], AbstractContextManager[None]], taps: int
+) -> None:
+    u, h, skip = signals(2, 3, 9, taps, torch.float64)
+    u.requires_grad_()
+    with cut():
+        changed = causal_conv(u, h, skip).add_(1).mul_(2)
+        apart = 2 * (causal_conv(u, h, skip) + 1)
+    assert torch.equal(changed, apart)
+    one, other = (torch.autograd.grad(y.square().sum(), u)[0] for y in (changed, apart))
+    assert torch.equal(one, other)
+
+
+def test_an_empty_batch_has_gradients_of_zero() -> None:
+    u, h = torch.empty(0, 3, 20), torch.randn(3, 20)
+    inputs = [u.requires_grad_(), h.requires_grad_()]
+    du, dh = torch.autograd.grad(causal_conv(u, h).sum(), inputs)
+    assert du.shape == u.shape
+    assert not dh.any()
+    with torch.no_grad():
+        known = conv.filter_spectrum(torch.empty(0, 3, 20), h)
+        assert causal_conv(torch.empty(0, 3, 20), known).shape == u.shape
+
+
 def test_float32_stays_within_a_millionth_at_length_16384() -> None:
     u, h, _ = signals(1, 2, 16_384, 16_384, torch.float32)
     exact = scipy.signal.fftconvolve(u.double(), h.double()[None], axes=-1)

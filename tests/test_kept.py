@@ -3,10 +3,12 @@
 import copy
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from minihyena import HyenaConfig, HyenaOperator, causal_conv, mixers
 from minihyena.kept import Kept
@@ -120,9 +122,9 @@ def test_batches_of_other_sizes_are_right_too(operator: HyenaOperator) -> None:
 def test_a_copy_or_a_pickle_keeps_nothing(operator: HyenaOperator) -> None:
     operator(torch.randn(2, LENGTH, WIDTH))
     for twin in (copy.deepcopy(operator), pickle.loads(pickle.dumps(operator))):
-        assert twin._filters.made is None
-        assert twin._spectra.made is None
-        assert operator._filters.made is not None
+        assert twin._filters.state[2] is None
+        assert twin._spectra.state[2] is None
+        assert operator._filters.state[2] is not None
 
 
 @torch.no_grad()
@@ -160,3 +162,57 @@ def test_a_kept_thing_is_made_again_for_another_key_only() -> None:
     assert [kept([numbers], key, make) for key in "aabba"] == [1, 1, 2, 2, 3]
     numbers[1] = torch.nan  # which is not even equal to itself
     assert [kept([numbers], "a", make) for _ in range(2)] == [4, 5]
+
+
+def test_threads_do_not_get_what_another_asked_for() -> None:
+    kept, numbers = Kept(), torch.ones(3)
+
+    def ask(key: int) -> list[int]:
+        return [kept([numbers], key, lambda: key) for _ in range(2000)]
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = [*pool.map(ask, range(4))]
+    assert answers == [[key] * 2000 for key in range(4)]
+
+
+def test_what_is_made_under_autocast_is_not_kept(operator: HyenaOperator) -> None:
+    u = torch.randn(1, LENGTH, WIDTH)
+    with torch.no_grad():
+        with torch.autocast("cpu"):
+            operator(u)
+        assert operator.filter.made == 1
+        torch.testing.assert_close(operator(u), as_if_new(operator, u))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("hyena", "in_proj"),
+        ("hyena", "short_filter"),
+        ("hyena", "filter.readout"),
+        ("multihead_hyena", "short_filter"),
+        ("h3", "in_proj"),
+        ("gss", "in_proj"),
+    ],
+)
+def test_hooks_of_the_parts_are_called(name: str, part: str) -> None:
+    """Low-rank adapters, pruning and old weight norms live in such hooks."""
+    mixer = mixers[name]().build(8, LENGTH)
+    module = mixer.get_submodule(part)
+    u = torch.randn(1, LENGTH, 8)
+    before = mixer(u)
+    module.register_forward_hook(lambda module, given, y: y)
+    torch.testing.assert_close(mixer(u), before, rtol=1e-4, atol=1e-5)
+    module.register_forward_hook(lambda module, given, y: 2 * y)
+    assert not torch.allclose(mixer(u), before)
+
+
+def test_weight_norm_and_pruning_train() -> None:
+    mixer = mixers["hyena"]().build(8, LENGTH)
+    for module in (mixer.in_proj, mixer.short_filter, mixer.filter.readout):
+        prune.random_unstructured(module, "weight", 0.5)
+    u = torch.randn(1, LENGTH, 8)
+    for _ in range(2):
+        mixer(u).sum().backward()
+    assert all(p.grad is not None for p in mixer.parameters())

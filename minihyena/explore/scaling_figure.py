@@ -36,6 +36,8 @@ LOOKS = (
 )
 VEIL = 0.65  # what lies outside the chosen lengths is seen through this much white
 HOVER = "{}, L = %{{x:,}}: %{{y:.3g}}<extra></extra>"
+LISTS = ("x", "y", "error_y.array", "error_y.arrayminus")  # of every trace
+Lists = tuple[list[int], list[float], list[float], list[float]]
 EVEN = "as fast as"  # begins the annotation of the line at 1
 
 
@@ -111,43 +113,41 @@ def draw(
     """The facts of a ScalingPlot; names as in `figure_of`; fits: name -> (power, log
     constant).
     """
-    *traces, legend, failed = figure.data
     own, here, exponents = facts["own"], facts["here"], facts["exponents"]
-    for slot, name in enumerate(names):
-        line, points, marks = traces[3 * slot : 3 * slot + 3]
-        _draw_fit(line, fits.get(name), list(facts["values"].get(name, {})))
-        _draw_points(points, facts["all_values"].get(name, {}))
-        _draw_points(marks, here.get(name, {}))
-    for name, marks in zip(own, traces[3 * len(names) :], strict=True):
-        _draw_points(marks, here.get(name, {}))
-    recorded_here = any(name in here for name in names)
-    legend.update(x=[None] * recorded_here, y=[None] * recorded_here)
-    # All names at once: where a batch sets a property for some traces only, the others
-    # lose theirs in the page. (Lists are always set for all.)
+    *_, legend, failed = figure.data
+    shown: list[Lists] = []
+    for name in names:
+        shown.append(_fit(fits.get(name), list(facts["values"].get(name, {}))))
+        shown.append(_points(facts["all_values"].get(name, {})))
+        shown.append(_points(here.get(name, {})))
+    shown += [_points(here.get(name, {})) for name in own]
+    # All traces at once: where a batch sets a property for some traces only, the others
+    # can lose theirs in the page; and a batch leaves out what is as it was.
+    columns = [list(column) for column in zip(*shown, strict=True)]
+    figure.plotly_restyle(dict(zip(LISTS, columns, strict=True)), [*range(len(shown))])
     powers = {n: f": L<sup>{power:.2f}</sup>" for n, power in exponents.items()}
     said = [f"{spoken(name)}{powers.get(name, '')}" for name in names]
     figure.plotly_restyle({"name": said}, [3 * s + 1 for s in range(len(names))])
+    recorded_here = any(name in here for name in names)
+    legend.update(x=[None] * recorded_here, y=[None] * recorded_here)
     low, high = _range(facts)
     _draw_failures(failed, facts["failed"], low, high)
     _draw_axes(figure.layout, facts, low, high)
     _draw_veils(figure.layout, facts["every_length"], facts["lengths"])
 
 
-def _draw_fit(
-    trace: Any, fit: tuple[float, float] | None, lengths: Sequence[int]
-) -> None:
+def _fit(fit: tuple[float, float] | None, lengths: Sequence[int]) -> Lists:
     ends = [] if fit is None else [lengths[0], lengths[-1]]
     power, constant = fit or (0.0, 0.0)
     heights = [math.exp(constant + power * math.log(length)) for length in ends]
-    trace.update(x=ends, y=heights)
+    return ends, heights, [], []
 
 
-def _draw_points(trace: Any, points: Mapping[int, Value]) -> None:
+def _points(points: Mapping[int, Value]) -> Lists:
     middles = [middle for middle, _, _ in points.values()]
     above = [high - middle for middle, _, high in points.values()]
     below = [middle - low for middle, low, _ in points.values()]
-    errors = {"array": above, "arrayminus": below}
-    trace.update(x=list(points), y=middles, error_y=errors)
+    return list(points), middles, above, below
 
 
 def _range(facts: dict[str, Any]) -> tuple[float, float]:

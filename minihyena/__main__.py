@@ -69,7 +69,9 @@ def parser() -> argparse.ArgumentParser:
     add("--seed", type=int)
 
     time = commands.add_parser(
-        "bench", help="measure speed and memory beside what else there is"
+        "bench",
+        help="measure speed and memory beside what else there is",
+        allow_abbrev=False,
     )
     time.set_defaults(command=run_bench)
     add = time.add_argument

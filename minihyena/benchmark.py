@@ -159,6 +159,8 @@ def measure(
     begun = time.perf_counter()
     memory = {name: peak_bytes(call) for name, call in subjects.items()}
     once = time.perf_counter() - begun
+    if once < PATIENCE:  # once more, as first calls take memory that they keep
+        memory = {name: peak_bytes(call) for name, call in subjects.items()}
     rounds = max(5, min(rounds, int(PATIENCE / once)))
     spent = compare(subjects, rounds, settle=once < PATIENCE)
     return [
@@ -185,7 +187,7 @@ def peak_bytes(call: Callable[[], object]) -> int | None:
         Path("/proc/self/clear_refs").write_text("5")  # the mark starts anew
         before = _high_water()
         call()
-        return _high_water() - before
+        return max(0, _high_water() - before)
     except OSError:
         return _sampled_peak(call)
 
@@ -262,6 +264,7 @@ def run(rows: Sequence[Row]) -> Run:
     if "--out" in arguments:  # where it is written has no part in it
         at = arguments.index("--out")
         del arguments[at : at + 2]
+    arguments = [word for word in arguments if not word.startswith("--out=")]
     return Run(
         tuple(rows),
         f"python -m minihyena {shlex.join(arguments)}",

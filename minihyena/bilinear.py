@@ -33,6 +33,11 @@ def apply(kernel: Kernel, u: Tensor, h: Tensor, skip: Tensor | None) -> Tensor:
     return y
 
 
+def _no_views(outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """A result that is a view could not be changed in place, nor have a tangent."""
+    return tuple(x if x._base is None else x.clone() for x in outputs)
+
+
 def _signed(function: Callable[..., Any]) -> Callable[..., Any]:
     """torch asks for the signature in every call, and to find it takes longer than the
     transform of a short signal.
@@ -45,7 +50,7 @@ class _Conv(torch.autograd.Function):
     @staticmethod
     @_signed
     def forward(kernel: Kernel, *given: Any) -> tuple[Tensor, ...]:
-        return kernel.convolve(*given)
+        return _no_views(kernel.convolve(*given))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: tuple[Tensor, ...]) -> None:
@@ -65,15 +70,17 @@ class _Conv(torch.autograd.Function):
         last = kept and not torch.is_grad_enabled()  # no gradient of it will be wanted
         correlate = _Correlation.forward if last else _Correlation.apply
         du, dh = correlate(ctx.kernel, u, h, skip, g, *kept)
-        return None, du, dh, None if skip is None else dh[:, 0]
+        return None, du, dh, None if skip is None else dh[:, 0].clone()
 
     @staticmethod
     def jvp(ctx: Any, _: None, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:
         """Along (du, dh, dskip): conv(du, h, skip) + conv(u, dh, dskip)."""
         (u, h, skip), (du, dh, dskip) = ctx.saved_tensors, tangents
-        dy = apply(ctx.kernel, u * 0 if du is None else du, h, skip)
+        dy = apply(ctx.kernel, torch.zeros_like(u) if du is None else du, h, skip)
         if dh is not None or dskip is not None:
-            dy = dy + apply(ctx.kernel, u, h * 0 if dh is None else dh, dskip)
+            dy = dy + apply(
+                ctx.kernel, u, torch.zeros_like(h) if dh is None else dh, dskip
+            )
         return dy, *[None] * ctx.kept
 
     @staticmethod
@@ -86,8 +93,8 @@ class _Correlation(torch.autograd.Function):
 
     @staticmethod
     @_signed
-    def forward(kernel: Kernel, *given: Any) -> tuple[Tensor, Tensor]:
-        return kernel.correlate(*given)
+    def forward(kernel: Kernel, *given: Any) -> tuple[Tensor, ...]:
+        return _no_views(kernel.correlate(*given))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: tuple[Tensor, Tensor]) -> None:
@@ -103,7 +110,7 @@ class _Correlation(torch.autograd.Function):
             ctx.kernel, v, f, None, g
         )
         dg = apply(ctx.kernel, v, h, skip) + apply(ctx.kernel, u, f, None)
-        dskip = None if skip is None else dh[:, 0]
+        dskip = None if skip is None else dh[:, 0].clone()  # memory of its own
         return None, du, dh, dskip, dg, *[None] * ctx.kept
 
     @staticmethod
@@ -112,7 +119,8 @@ class _Correlation(torch.autograd.Function):
         u, h, skip, g = ctx.saved_tensors
         du, dh, dskip, dg = tangents[:4]
         du, dh, dg = (
-            x * 0 if dx is None else dx for x, dx in ((u, du), (h, dh), (g, dg))
+            torch.zeros_like(x) if dx is None else dx
+            for x, dx in ((u, du), (h, dh), (g, dg))
         )
         one = _Correlation.apply(  # type: ignore[no-untyped-call]
             ctx.kernel, du, dh, dskip, g

@@ -60,9 +60,17 @@ def causal_conv(
                 f"this spectrum, its skip included, is for u {tuple(h.like)}; got u "
                 f"{tuple(u.shape)}{'' if skip is None else ' and a skip'}"
             )
+        choose("method with a spectrum", method, ["auto", "fft"])
+        known = h.h
+        fits = u.is_floating_point() and _work(u, known) is known.dtype
+        if not fits or u.device != known.device:
+            raise TypeError(
+                f"this spectrum is for {known.dtype} on {known.device}; "
+                f"got u in {u.dtype} on {u.device}"
+            )
         if u.numel() == 0:
-            return torch.zeros_like(u)
-        return fast_conv.known_conv(u.to(h.h.dtype), h).to(u.dtype)
+            return u.clone()
+        return fast_conv.known_conv(u.to(known.dtype), h).to(u.dtype)
     check_conv(u, h, skip)
     if u.dtype is h.dtype and u.dtype in FULL:
         return _convolve(u, h, skip, method)
@@ -89,12 +97,11 @@ def _work(u: Tensor, h: Tensor) -> torch.dtype:
 
 
 def _convolve(u: Tensor, h: Tensor, skip: Tensor | None, method: str) -> Tensor:
-    if method == "auto":
-        if u.numel() == 0:  # an empty batch, which FFT libraries refuse
-            return u * h.sum(-1, keepdim=True)
+    if method == "auto" and u.numel():
         few = h.shape[-1] <= FEW_TAPS
         return (fast_conv.shift_conv if few else fast_conv.fft_conv)(u, h, skip)
-    y = METHODS[choose("convolution method", method, ["auto", *METHODS])](u, h)
+    choose("convolution method", method, ["auto", *METHODS])
+    y = (METHODS[method] if u.numel() else nothing)(u, h)
     return y if skip is None else torch.addcmul(y, skip[:, None], u)
 
 
@@ -104,6 +111,11 @@ def direct(u: Tensor, h: Tensor) -> Tensor:
     for lag in range(1, h.shape[-1]):
         y[..., lag:] += h[:, lag, None] * u[..., :-lag]
     return y
+
+
+def nothing(u: Tensor, h: Tensor) -> Tensor:
+    """An empty batch, which FFT libraries refuse, with gradients to u and h."""
+    return u * h.sum(-1, keepdim=True)
 
 
 def toeplitz(h: Tensor, length: int) -> Tensor:

@@ -143,27 +143,25 @@ def _bins(p: Plan, h: Tensor, skip: Tensor | None, d: slice) -> Tensor:
 def fft_conv(u: Tensor, h: Tensor, skip: Tensor | None = None) -> Tensor:
     """u (B, D, L), h (D, K <= L), skip (D,) -> (B, D, L), in float32 or float64."""
     if plan(u, h.shape[-1]).small and not torch.is_grad_enabled():
-        y = _convolve(u, h, skip)[0]
-    else:
-        y = apply(SPECTRA, u, h, skip)
-    return y[..., : u.shape[-1]]
+        return _convolve(u, h, skip)[0]
+    return apply(SPECTRA, u, h, skip)
 
 
 def known_conv(u: Tensor, filter: Spectrum) -> Tensor:
     """The same with a filter transformed before."""
-    return _convolve(u, filter.h, None, filter.bins)[0][..., : u.shape[-1]]
+    return _convolve(u, filter.h, None, filter.bins)[0]
 
 
 def _convolve(
     u: Tensor, h: Tensor, skip: Tensor | None, known: Tensor | None = None
 ) -> tuple[Tensor, ...]:
-    """Y_i = sum_j H_j U_{i-j}, block by block. Where that is small, the signal comes
-    with its tail, and U and H are kept: they take little memory, and save time.
+    """Y_i = sum_j H_j U_{i-j}, block by block. Where that is small, U and H are kept:
+    they take little memory, and save time.
     """
     p = plan(u, h.shape[-1])
     if p.small:
         U, H = rfft(u, p.n), _line(p, h, skip) if known is None else known[:, 0]
-        return irfft(U * H, p.n), U, H
+        return irfft(U * H, p.n)[..., : u.shape[-1]], U, H
     y = u.new_empty(u.shape)
     for d in p.blocks(len(h)):
         H = _bins(p, h, skip, d) if known is None else known[d]
@@ -190,7 +188,7 @@ def _correlate(
     p = plan(u, h.shape[-1])
     if p.small:
         U, H = kept or (rfft(u, p.n), _line(p, h, skip))
-        G = rfft(g, p.n).conj_physical_()
+        G = torch.conj_physical(rfft(g, p.n))
         dh = irfft((G * U).sum(0).conj(), p.n)[..., : h.shape[-1]]
         return irfft((G * H).conj(), p.n)[..., : u.shape[-1]], dh
     du, dh = u.new_empty(u.shape), h.new_empty(h.shape)

@@ -147,8 +147,9 @@ def by_channel(linear: nn.Linear, u: Tensor) -> Tensor:
 
 def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether its weights are all there is to it: no subclass or wrapper, no hooks."""
-    hooks = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
-    return type(module) is kind and not hooks
+    hooks = [value for name, value in vars(module).items() if name.endswith("_hooks")]
+    own = any(hooks) or "forward" in vars(module)
+    return type(module) is kind and not own
 
 
 def matrix_flops(module: nn.Module, length: int) -> int:

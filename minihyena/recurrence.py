@@ -80,7 +80,8 @@ class RecurrenceMixer(Mixer):
 
     `filter` makes the long filters, filter(length) -> (orders, D, length). While the
     mixer only evaluates (.eval(), no gradients) they and their spectra are kept, and
-    made again when one of their numbers changes.
+    made again when one of their numbers changes; what `streams` hands out then is to
+    be read only.
     """
 
     filter: Any  # nn.Module, or None
@@ -121,12 +122,14 @@ class RecurrenceMixer(Mixer):
         filter = self.filter
         if filter is None:
             return []
-        if not self.evaluates():
+        plain = all(is_plain(part, type(part)) for part in filter.modules())
+        if not (plain and self.evaluates()):
             made: Tensor = filter(length)
             return made.unbind()
+        config = getattr(filter, "config", None)
         numbers = [*filter.parameters(), *filter.buffers()]
         kept: Sequence[Tensor] = self._filters(
-            numbers, (filter, length), lambda: filter(length).unbind()
+            numbers, (filter, config, length), lambda: filter(length).unbind()
         )
         return kept
 

@@ -205,9 +205,10 @@ def layer_rows(
         ours = hyena.flops(length, batch)
         flops = dict.fromkeys([OURS, KEPT, "textbook"], ours)
         flops["attention"] = attention.flops(length, batch)
-        for task in "forward", "forward+backward":
+        for task, passes in ("forward", 1), ("forward+backward", 3):
             calls = layer_subjects(*size, task)
-            yield measure("layer", task, size, calls, rounds, flops)
+            work = {name: passes * flops[name] for name in calls}
+            yield measure("layer", task, size, calls, rounds, work)
         mixing = {
             OURS: batch * width * (2 * length + conv_flops(length)),
             "attention": 2.0 * batch * width * length * (length + 1),

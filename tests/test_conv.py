@@ -212,6 +212,11 @@ def test_derivatives_forward_are_those_backward(
             [part.requires_grad_() for part in inputs],
             check_forward_ad=True,
         )
+        assert torch.autograd.gradgradcheck(
+            lambda *x: causal_conv(*x, method),
+            inputs,
+            check_fwd_over_rev=True,
+        )
         h = inputs[1].detach()
         twice_back = torch.func.jacrev(torch.func.jacrev(energy))(h)
         assert_near(torch.func.hessian(energy)(h), twice_back, 1e-12)
@@ -240,7 +245,48 @@ def test_an_empty_batch_has_gradients_of_zero() -> None:
     assert not dh.any()
     with torch.no_grad():
         known = conv.filter_spectrum(torch.empty(0, 3, 20), h)
-        assert causal_conv(torch.empty(0, 3, 20), known).shape == u.shape
+    assert causal_conv(u, known).requires_grad
+
+
+@every_method
+def test_an_empty_batch_reaches_every_input(method: str) -> None:
+    inputs = [torch.empty(0, 3, 20), torch.randn(3, 20), torch.randn(3)]
+    inputs = [part.requires_grad_() for part in inputs]
+    y = causal_conv(*inputs, method)
+    assert not any(grad.any() for grad in torch.autograd.grad(y.sum(), inputs))
+
+
+@pytest.mark.parametrize("cut", [nullcontext, in_pieces])
+@pytest.mark.parametrize("taps", [3, 9])
+def test_gradients_of_filter_and_skip_are_tensors_of_their_own(
+    cut: Callable[[], AbstractContextManager[None]], taps: int
+) -> None:
+    u, h, skip = signals(2, 1, 9, taps, torch.float64)
+    inputs = [h.requires_grad_(), skip.requires_grad_()]
+    with cut():
+        for _ in range(2):
+            causal_conv(u, h, skip).sum().backward()
+        right = torch.autograd.grad(causal_conv(u, h, skip).sum(), inputs)
+    for part, grad in zip(inputs, right, strict=True):
+        assert part.grad is not None
+        assert_near(part.grad, 2 * grad, 1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch's
+@pytest.mark.parametrize("small", [0, 2**9])
+def test_a_batch_of_gradients_may_be_cut_where_one_is_not(
+    small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_conv, "SMALL_BYTES", small)
+    fast_conv._plan.cache_clear()
+    u, h, _ = signals(1, 3, 20, 20, torch.float64)  # alone it is larger than `small`
+    small_u, small_h = u[:, :1], h[:1]  # alone it is not, but in a batch
+    for x, taps in ((u, h), (small_u, small_h)):
+        jacobian = torch.func.jacrev(lambda x, taps=taps: causal_conv(x, taps)[0])(x)
+        assert_near(jacobian[0, :, 0, 0], toeplitz(taps[0], 20), 1e-12)
+        forward = torch.func.jacfwd(lambda x, taps=taps: causal_conv(x, taps)[0])(x)
+        assert_near(forward, jacobian, 1e-12)
+    fast_conv._plan.cache_clear()
 
 
 def test_float32_stays_within_a_millionth_at_length_16384() -> None:
@@ -578,3 +624,21 @@ def test_backward_keeps_the_spectra_where_they_are_small() -> None:
     with torch.no_grad():
         torch.testing.assert_close(U, torch.fft.rfft(u, 60))
         torch.testing.assert_close(H, torch.fft.rfft(h, 60) + skip[:, None])
+
+
+@pytest.mark.parametrize(
+    ("u", "method", "error", "words"),
+    [
+        (torch.zeros(1, 3, 20, dtype=torch.float64), "auto", TypeError, "float64"),
+        (torch.zeros(1, 3, 20, dtype=torch.complex64), "auto", TypeError, "complex64"),
+        (torch.zeros(1, 3, 20, dtype=torch.int64), "auto", TypeError, "int64"),
+        (torch.zeros(1, 3, 20, device="meta"), "auto", TypeError, "meta"),
+        (torch.zeros(1, 3, 20), "direct", ValueError, "method with a spectrum"),
+    ],
+)
+def test_a_spectrum_takes_no_other_kind_of_signal(
+    u: Tensor, method: str, error: type[Exception], words: str
+) -> None:
+    known = conv.filter_spectrum(torch.zeros(1, 3, 20), torch.randn(3, 20))
+    with pytest.raises(error, match=words):
+        causal_conv(u, known, None, method)

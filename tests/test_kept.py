@@ -23,11 +23,12 @@ class Counted(nn.Module):
         super().__init__()
         self.taps = nn.Parameter(torch.randn(1, WIDTH, LENGTH) / LENGTH)
         self.register_buffer("scale", torch.ones(1))
+        self.config = 1
         self.made = 0
 
     def forward(self, length: int) -> Tensor:
         self.made += 1
-        h: Tensor = self.scale * self.taps[..., :length]
+        h: Tensor = self.scale * self.config * self.taps[..., :length]
         return h
 
 
@@ -49,6 +50,11 @@ def as_if_new(op: HyenaOperator, u: Tensor) -> Tensor:
 
 
 CHANGES: dict[str, Callable[[HyenaOperator], object]] = {
+    "a hook": lambda op: op.filter.register_forward_hook(lambda m, x, y: 2 * y),
+    "another forward": lambda op: setattr(
+        op.filter, "forward", lambda length: op.filter.taps[..., :length] * 3
+    ),
+    "a config": lambda op: setattr(op.filter, "config", 2),
     "an optimiser's step": lambda op: step(op),
     "a hand in place": lambda op: op.filter.taps.detach().mul_(2),
     "a hand on .data": lambda op: op.filter.taps.data.mul_(2),
@@ -202,9 +208,12 @@ def test_hooks_of_the_parts_are_called(name: str, part: str) -> None:
     module = mixer.get_submodule(part)
     u = torch.randn(1, LENGTH, 8)
     before = mixer(u)
-    module.register_forward_hook(lambda module, given, y: y)
+    seen = []
+    module.register_forward_pre_hook(lambda module, given: seen.append(given))
     torch.testing.assert_close(mixer(u), before, rtol=1e-4, atol=1e-5)
-    module.register_forward_hook(lambda module, given, y: 2 * y)
+    assert len(seen) == 1
+    forward = module.forward
+    module.forward = lambda x: 2 * forward(x)  # as some adapters do
     assert not torch.allclose(mixer(u), before)
 
 

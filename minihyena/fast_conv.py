@@ -188,9 +188,9 @@ def _correlate(
     p = plan(u, h.shape[-1])
     if p.small:
         U, H = kept or (rfft(u, p.n), _line(p, h, skip))
-        G = torch.conj_physical(rfft(g, p.n))
-        dh = irfft((G * U).sum(0).conj(), p.n)[..., : h.shape[-1]]
-        return irfft((G * H).conj(), p.n)[..., : u.shape[-1]], dh
+        G = rfft(g, p.n)
+        dh = irfft((G * U.conj()).sum(0), p.n)[..., : h.shape[-1]]
+        return irfft(G * H.conj(), p.n)[..., : u.shape[-1]], dh
     du, dh = u.new_empty(u.shape), h.new_empty(h.shape)
     for d in p.blocks(len(h)):
         U, H, G = p.cut(u[:, d]), _bins(p, h, skip, d), p.cut_gradient(g[:, d])

@@ -38,6 +38,10 @@ def _no_views(outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return tuple(x if x._base is None else x.clone() for x in outputs)
 
 
+def _or_zeros(tangent: Tensor | None, x: Tensor) -> Tensor:
+    return torch.zeros_like(x) if tangent is None else tangent
+
+
 def _signed(function: Callable[..., Any]) -> Callable[..., Any]:
     """torch asks for the signature in every call, and to find it takes longer than the
     transform of a short signal.
@@ -76,11 +80,9 @@ class _Conv(torch.autograd.Function):
     def jvp(ctx: Any, _: None, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:
         """Along (du, dh, dskip): conv(du, h, skip) + conv(u, dh, dskip)."""
         (u, h, skip), (du, dh, dskip) = ctx.saved_tensors, tangents
-        dy = apply(ctx.kernel, torch.zeros_like(u) if du is None else du, h, skip)
+        dy = apply(ctx.kernel, _or_zeros(du, u), h, skip)
         if dh is not None or dskip is not None:
-            dy = dy + apply(
-                ctx.kernel, u, torch.zeros_like(h) if dh is None else dh, dskip
-            )
+            dy = dy + apply(ctx.kernel, u, _or_zeros(dh, h), dskip)
         return dy, *[None] * ctx.kept
 
     @staticmethod
@@ -118,15 +120,11 @@ class _Correlation(torch.autograd.Function):
         """u, h and skip on one side, g on the other: the product rule has two terms."""
         u, h, skip, g = ctx.saved_tensors
         du, dh, dskip, dg = tangents[:4]
-        du, dh, dg = (
-            torch.zeros_like(x) if dx is None else dx
-            for x, dx in ((u, du), (h, dh), (g, dg))
-        )
         one = _Correlation.apply(  # type: ignore[no-untyped-call]
-            ctx.kernel, du, dh, dskip, g
+            ctx.kernel, _or_zeros(du, u), _or_zeros(dh, h), dskip, g
         )
         other = _Correlation.apply(  # type: ignore[no-untyped-call]
-            ctx.kernel, u, h, skip, dg
+            ctx.kernel, u, h, skip, _or_zeros(dg, g)
         )
         return tuple(a + b for a, b in zip(one, other, strict=True))
 

@@ -61,16 +61,10 @@ def causal_conv(
                 f"{tuple(u.shape)}{'' if skip is None else ' and a skip'}"
             )
         choose("method with a spectrum", method, ["auto", "fft"])
-        known = h.h
-        fits = u.is_floating_point() and _work(u, known) is known.dtype
-        if not fits or u.device != known.device:
-            raise TypeError(
-                f"this spectrum is for {known.dtype} on {known.device}; "
-                f"got u in {u.dtype} on {u.device}"
-            )
+        check_conv(u, h.h, None)
         if u.numel() == 0:
             return u.clone()
-        return fast_conv.known_conv(u.to(known.dtype), h).to(u.dtype)
+        return fast_conv.known_conv(u.to(h.h.dtype), h).to(u.dtype)
     check_conv(u, h, skip)
     if u.dtype is h.dtype and u.dtype in FULL:
         return _convolve(u, h, skip, method)

@@ -174,6 +174,7 @@ def _convolve(
 
 
 def _line(p: Plan, h: Tensor, skip: Tensor | None) -> Tensor:
+    """The filter's whole spectrum; not in place, as vmap may run through here."""
     bins: Tensor = rfft(h, p.n)
     return bins if skip is None else bins + skip[:, None]
 

@@ -122,8 +122,8 @@ class RecurrenceMixer(Mixer):
         filter = self.filter
         if filter is None:
             return []
-        plain = all(is_plain(part, type(part)) for part in filter.modules())
-        if not (plain and self.evaluates()):
+        parts = filter.modules()
+        if not (self.evaluates() and all(is_plain(p, type(p)) for p in parts)):
             made: Tensor = filter(length)
             return made.unbind()
         config = getattr(filter, "config", None)

@@ -311,5 +311,9 @@ def test_in_place_and_block_by_block_the_short_convolution_is_the_same(
     monkeypatch.setattr(recurrence, "BLOCK_BYTES", block)
     with torch.no_grad():
         torch.testing.assert_close(mixer(u), y)
+        p = mixer.in_proj(u).mT.contiguous()
+        assert recurrence.short_conv(mixer.short_filter, p) is p
     assert torch.equal(u, before)
-    torch.testing.assert_close(mixer(u), y)  # with gradients nothing is overwritten
+    trained = mixer(u)  # with gradients nothing is overwritten
+    torch.testing.assert_close(trained, y)
+    trained.sum().backward()

@@ -188,6 +188,7 @@ def test_what_is_made_under_autocast_is_not_kept(operator: HyenaOperator) -> Non
             operator(u)
         assert operator.filter.made == 1
         torch.testing.assert_close(operator(u), as_if_new(operator, u))
+        assert operator.filter.made == 2
 
 
 @torch.no_grad()

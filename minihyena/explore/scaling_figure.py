@@ -114,13 +114,16 @@ def draw(
     constant).
     """
     own, here, exponents = facts["own"], facts["here"], facts["exponents"]
-    *_, legend, failed = figure.data
+    low, high = _range(facts)
     shown: list[Lists] = []
     for name in names:
         shown.append(_fit(fits.get(name), list(facts["values"].get(name, {}))))
         shown.append(_points(facts["all_values"].get(name, {})))
         shown.append(_points(here.get(name, {})))
     shown += [_points(here.get(name, {})) for name in own]
+    legend: Any = [None] * any(name in here for name in names)
+    shown.append((legend, legend, [], []))
+    shown.append(_failures(facts["failed"], low, high))
     # All traces at once: where a batch sets a property for some traces only, the others
     # can lose theirs in the page; and a batch leaves out what is as it was.
     columns = [list(column) for column in zip(*shown, strict=True)]
@@ -128,10 +131,10 @@ def draw(
     powers = {n: f": L<sup>{power:.2f}</sup>" for n, power in exponents.items()}
     said = [f"{spoken(name)}{powers.get(name, '')}" for name in names]
     figure.plotly_restyle({"name": said}, [3 * s + 1 for s in range(len(names))])
-    recorded_here = any(name in here for name in names)
-    legend.update(x=[None] * recorded_here, y=[None] * recorded_here)
-    low, high = _range(facts)
-    _draw_failures(failed, facts["failed"], low, high)
+    figure.data[-1].text = [
+        f"{name}: {notes[min(notes)] or 'not run':.40}  "
+        for name, notes in facts["failed"].items()
+    ]
     _draw_axes(figure.layout, facts, low, high)
     _draw_veils(figure.layout, facts["every_length"], facts["lengths"])
 
@@ -162,19 +165,13 @@ def _range(facts: dict[str, Any]) -> tuple[float, float]:
     return low - edge, high + room * edge
 
 
-def _draw_failures(
-    trace: Any, failed: Mapping[str, Mapping[int, str]], low: float, high: float
-) -> None:
+def _failures(
+    failed: Mapping[str, Mapping[int, str]], low: float, high: float
+) -> Lists:
     """A mark at the top for each subject, at the first length it was not run at."""
     heights = [high - (0.05 + 0.08 * i) * (high - low) for i in range(len(failed))]
-    trace.update(
-        x=[min(notes) for notes in failed.values()],
-        y=[10**height for height in heights],
-        text=[
-            f"{name}: {notes[min(notes)] or 'not run':.40}  "
-            for name, notes in failed.items()
-        ],
-    )
+    first = [min(notes) for notes in failed.values()]
+    return first, [10**height for height in heights], [], []
 
 
 def _draw_axes(layout: Any, facts: dict[str, Any], low: float, high: float) -> None:

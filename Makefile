@@ -22,7 +22,7 @@ ifneq ($(MADE_IN),$(CURDIR))
 .PHONY: $(READY)
 endif
 
-.PHONY: help lab test check notebooks redraw clean
+.PHONY: help lab test check notebooks waits clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,7 +30,7 @@ help:
 	@echo 'make test       unit tests, every notebook, and the browser where there is one'
 	@echo 'make check      ruff on code and notebooks, mypy --strict on the package'
 	@echo 'make notebooks  run, clean and write every notebook (names: NB="00 09")'
-	@echo 'make redraw     how many milliseconds the explorers take to draw again'
+	@echo 'make waits      how long a learner waits for an import, a check, a picture'
 	@echo 'make clean      remove all that was made here; downloaded texts stay'
 	@echo
 	@echo 'Another Python:   make lab PYTHON=python3.12'
@@ -74,8 +74,8 @@ check: $(READY)
 notebooks: $(READY)
 	$(WITH) $(ALONE) $(VENV)/bin/python notebooks/publish.py $(NB)
 
-redraw: $(READY)
-	$(WITH) $(VENV)/bin/python tests/measure_redraw.py
+waits: $(READY)
+	$(WITH) $(VENV)/bin/python tests/measure_waits.py
 
 clean:
 	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

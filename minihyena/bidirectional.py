@@ -106,14 +106,18 @@ class BidirectionalHyena(HyenaOperator):
             "for the future; load them with HyenaOperator.from_official"
         )
 
-    def start(self, prompt: Tensor, max_length: int | None = None) -> NoReturn:
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        return ()
+
+    def prefill(self, *args: Any, **options: Any) -> NoReturn:
         raise NotImplementedError(
             "a two-sided operator reads the future, so it cannot go step by step; "
             "call it on the whole sequence, or build the causal HyenaOperator"
         )
 
     def step(self, u: Tensor, state: Any) -> NoReturn:
-        self.start(u)
+        self.prefill()
 
     def flops(self, length: int, batch: int = 1) -> float:
         """As HyenaOperator's, with a second filter and convolution for each one."""

@@ -1,13 +1,12 @@
 """Causal convolution y_t = sum over s <= t of h_{t-s} u_s, in four ways that agree.
 
 `direct` reads like the definition, `toeplitz` is the matrix the convolution is, `fft`
-is the fast one, `conv_step` takes one time step. B batch, D width, L length of the
+is the fast one, `OnlineConv` takes one time step. B batch, D width, L length of the
 signal, K <= L taps of the filter.
 """
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,22 +14,21 @@ from torch import Tensor
 from minihyena import fast_conv
 from minihyena.errors import check_conv, choose
 from minihyena.fast_conv import Spectrum, fast_length
+from minihyena.online import DirectConv, OnlineConv
 
 __all__ = [
     "METHODS",
-    "ConvState",
+    "DirectConv",
+    "OnlineConv",
     "Spectrum",
     "causal_conv",
     "conv_flops",
-    "conv_start",
-    "conv_step",
     "fast_length",
     "filter_spectrum",
     "toeplitz",
 ]
 
 FULL = (torch.float32, torch.float64)
-FEW_TAPS = 8  # up to here adding shifted copies is quicker than any transform
 
 
 def causal_conv(
@@ -92,8 +90,7 @@ def _work(u: Tensor, h: Tensor) -> torch.dtype:
 
 def _convolve(u: Tensor, h: Tensor, skip: Tensor | None, method: str) -> Tensor:
     if method == "auto" and u.numel():
-        few = h.shape[-1] <= FEW_TAPS
-        return (fast_conv.shift_conv if few else fast_conv.fft_conv)(u, h, skip)
+        return fast_conv.auto_conv(u, h, skip)
     choose("convolution method", method, ["auto", *METHODS])
     y = (METHODS[method] if u.numel() else nothing)(u, h)
     return y if skip is None else torch.addcmul(y, skip[:, None], u)
@@ -132,29 +129,6 @@ def _toeplitz_conv(u: Tensor, h: Tensor) -> Tensor:
 def _fft_conv(u: Tensor, h: Tensor) -> Tensor:
     """Multiply spectra; zero padding to n >= L + K - 1 keeps the tail off the start."""
     return fast_conv.fft_conv(u, h) if u.numel() else torch.zeros_like(u)
-
-
-class ConvState(NamedTuple):
-    """A convolution on its way: the filter and the inputs that it can still reach."""
-
-    h: Tensor  # (D, K)
-    past: Tensor  # (B, D, at most K)
-
-
-def conv_start(h: Tensor, batch: int, skip: Tensor | None = None) -> ConvState:
-    """h: (D, K), skip: (D,): the state before the first step."""
-    if skip is not None:
-        h = torch.cat([h[:, :1] + skip[:, None], h[:, 1:]], dim=-1)
-    return ConvState(h, h.new_zeros(batch, len(h), 0))
-
-
-def conv_step(u: Tensor, state: ConvState) -> tuple[Tensor, ConvState]:
-    """u_t: (B, D) -> y_t (B, D), in time O(K); the state passed in stays valid."""
-    h, past = state
-    past = torch.cat([past, u[..., None]], dim=-1)[..., -h.shape[-1] :]
-    work = torch.promote_types(u.dtype, torch.float32)
-    weights = h[:, : past.shape[-1]].flip(-1).to(work)
-    return (weights * past).sum(-1).to(u.dtype), ConvState(h, past)
 
 
 def conv_flops(length: int) -> float:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 __all__ = [
     "check_conv",
+    "check_finite",
     "check_ids",
     "check_input",
     "check_length",
@@ -101,6 +102,14 @@ def check_conv(u: Tensor, h: Tensor, skip: Tensor | None) -> None:
             f"({', '.join(sorted(map(str, devices)))}); "
             "move them to one with .to(device)"
         )
+
+
+def check_finite(what: str, u: Tensor) -> None:
+    """ValueError if one of the numbers of u (..., time last) is NaN or infinite."""
+    finite = u.isfinite()
+    if not finite.all():
+        first = int((~finite).flatten(0, -2).any(0).nonzero()[0])
+        raise ValueError(f"{what} is not finite: NaN or infinity first at step {first}")
 
 
 def check_ids(ids: Tensor, vocab_size: int, max_length: int) -> None:

@@ -3,19 +3,26 @@
 B batch, T tokens so far, V vocabulary.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from minihyena.corpora import Tokenizer
+from minihyena.errors import choose
+from minihyena.mixer import State
 
-__all__ = ["draw", "sample", "sample_text"]
+__all__ = ["decoders_of", "draw", "sample", "sample_text"]
+
+UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # perhaps the first bytes of a character
 
 
 def sample(
     model: nn.Module,
-    ids: Tensor,
+    ids: Tensor | Sequence[Tensor],
     length: int,
     *,
     temperature: float = 1.0,
@@ -24,98 +31,195 @@ def sample(
     generator: torch.Generator | None = None,
     stop: Callable[[Tensor], bool] | None = None,
     slide: bool = False,
+    decoder: str | None = None,
 ) -> Iterator[Tensor]:
     """Continue the prompt `ids` (B, T >= 1): yields `length` times the next ids (B,).
 
-    Every token recomputes the whole sequence, which costs O(T log T) each. Ends early
-    once `stop(ids so far)` is true. A model with `config.max_length` reads no more than
-    that: with `slide` it forgets the oldest tokens, without it that is an error.
+    Prompts of different lengths are a list of ids (T,). The shorter ones are continued
+    while the longer ones are still being read; the first ids come when all are.
+
+    `decoder` says how, not what: all give the same tokens, up to rounding.
+    "recompute" reads the whole sequence for every token, O(T log T) each; "online"
+    remembers what it needs, the keys and values of attention or the running
+    convolutions of Hyena; "recurrent" does so in memory that does not grow, in models
+    that can (as LanguageModel.distill makes them). None: the first of `decoders_of`.
+
+    Ends early once `stop(new ids so far (B, k))` is true. A model with
+    `config.max_length` reads no more than that: with `slide` it then forgets the oldest
+    quarter of it, without it that is an error.
 
     Raises ValueError for an empty prompt, a prompt and length that exceed max_length
-    without `slide`, and temperature, top_k or top_p out of range; before any token.
+    without `slide`, temperature, top_k or top_p out of range, and a decoder that the
+    model has not; before any token.
     Logits beyond `config.vocab_size` are padding of the vocabulary and never drawn.
     """
-    if ids.dim() != 2 or 0 in ids.shape:
+    rows = [*ids]
+    if not rows or any(row.dim() != 1 or not len(row) for row in rows):
+        shape = tuple(ids.shape) if isinstance(ids, Tensor) else [*map(len, rows)]
         raise ValueError(
-            "the prompt must be ids (B, T) with at least one token; "
-            f"got {tuple(ids.shape)}"
+            f"the prompt must be ids (B, T) with at least one token; got {shape}"
         )
     _check_choices(length, temperature, top_k, top_p)
     config = getattr(model, "config", None)
     limit, vocabulary = (
         getattr(config, name, None) for name in ("max_length", "vocab_size")
     )
-    if limit is not None and not slide and ids.shape[1] + length > limit:
+    longest = max(map(len, rows))
+    if limit is not None and not slide and longest + length > limit:
         raise ValueError(
-            f"a prompt of {ids.shape[1]} and {length} new tokens exceed max_length = "
-            f"{limit}; ask for {max(limit - ids.shape[1], 0)} or pass slide=True to "
+            f"a prompt of {longest} and {length} new tokens exceed max_length = "
+            f"{limit}; ask for {max(limit - longest, 0)} or pass slide=True to "
             "forget the oldest"
         )
+    known = decoders_of(model)
+    reader = _Reader(
+        model, choose("decoder of this model", decoder or known[0], known), limit
+    )
 
-    def tokens(ids: Tensor) -> Iterator[Tensor]:
-        for _ in range(length):
-            logits = _next_logits(model, ids if limit is None else ids[:, -limit:])
+    def tokens() -> Iterator[Tensor]:
+        ends = torch.tensor([len(row) for row in rows], device=rows[0].device)
+        prompts = pad_sequence(rows, batch_first=True)
+        text = prompts[:, : int(ends.min())]
+        written: list[Tensor] = []
+        for t in range(text.shape[1], longest + length):
+            logits = reader.next_logits(text, longest + length - t - 1)
             new = draw(logits[:, :vocabulary], temperature, top_k, top_p, generator)
-            ids = torch.cat([ids, new[:, None]], dim=1)
-            yield new
-            if stop is not None and stop(ids):
-                return
+            if t < longest:
+                new = torch.where(t < ends, prompts[:, t], new)
+            text = torch.cat([text, new[:, None]], dim=1)
+            if t >= longest:
+                written.append(text.gather(1, (ends + t - longest)[:, None])[:, 0])
+                yield written[-1]
+                if stop is not None and stop(torch.stack(written, dim=1)):
+                    return
 
-    return tokens(ids)
+    return tokens()
+
+
+def decoders_of(model: nn.Module) -> tuple[str, ...]:
+    """What `sample` may use, fastest first; "recompute" works with every model."""
+    return (*getattr(model, "decoders", ()), "recompute")
+
+
+class _Reader:
+    """Finds the logits of the next token, and remembers what its decoder needs."""
+
+    def __init__(self, model: Any, decoder: str, limit: int | None) -> None:
+        self.model, self.decoder, self.limit = model, decoder, limit
+        self.state: State | None = None
+        self.first = 0  # how many of the oldest tokens are forgotten
+
+    def next_logits(self, text: Tensor, more: int) -> Tensor:
+        """All tokens so far (B, T), `more` to come after the next -> logits (B, V)."""
+        first = self._forgotten(text.shape[1])
+        with _evaluating(self.model):
+            if self.decoder == "recompute":
+                logits: Tensor = self.model(text[:, first:])[:, -1]
+            elif self.state is None or first != self.first:
+                steps = text.shape[1] - first + more
+                steps = steps if self.limit is None else min(steps, self.limit)
+                logits, self.state = self.model.prefill(
+                    text[:, first:], steps, self.decoder
+                )
+            else:
+                logits, self.state = self.model.step(text[:, -1], self.state)
+        self.first = first
+        return logits
+
+    def _forgotten(self, length: int) -> int:
+        """A quarter of the limit at a time, as often as it takes."""
+        if self.limit is None or length <= self.limit:
+            return 0
+        some = max(1, self.limit // 4)
+        return -(-(length - self.limit) // some) * some
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """No gradients, evaluation mode; afterwards every module is as it was."""
+    training = [module for module in model.modules() if module.training]
+    if training:
+        model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def sample_text(
     model: nn.Module,
     tokenizer: Tokenizer,
-    prompt: str,
+    prompt: str | Sequence[str],
     length: int,
     *,
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
     generator: torch.Generator | None = None,
-    stop: str | None = None,
+    stop: str | Sequence[str] | None = None,
     slide: bool = True,
-) -> Iterator[str]:
+    decoder: str | None = None,
+) -> Iterator[Any]:
     """Continue the text `prompt` by `length` tokens, piece by piece as they are drawn.
 
-    Ends after the first `stop` in the new text. See `sample`; a piece may be empty
-    where a character needs several byte tokens.
+    Yields str; for several prompts, lists of str, one for each. A text ends after the
+    first of the `stop` strings in what is new. See `sample`; a piece may be empty where
+    a character needs several byte tokens, and where a text has ended before others.
     """
-    ids = tokenizer.encode(prompt)[None]
-    start = ids.shape[1]
-    ids = ids.to(next(model.parameters()).device)
-
-    def stops(ids: Tensor) -> bool:
-        return stop is not None and stop in tokenizer.decode(ids[0, start:])
-
+    prompts = [prompt] if isinstance(prompt, str) else prompt
+    device = next(model.parameters()).device
     stream = sample(
         model,
-        ids,
+        [tokenizer.encode(text).to(device) for text in prompts],
         length,
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
         generator=generator,
-        stop=stops,
         slide=slide,
+        decoder=decoder,
     )
+    stops = [stop] if isinstance(stop, str) else stop or []
+    writers = [_Writer(tokenizer, stops) for _ in prompts]
 
-    def pieces() -> Iterator[str]:
-        new: list[int] = []
-        written = ""
-        for token in stream:
-            new.append(int(token))
-            text = tokenizer.decode(new)
-            if text.endswith("\N{REPLACEMENT CHARACTER}"):
-                yield ""  # perhaps the first bytes of a character
-                continue
-            yield text[len(written) :]
-            written = text
-        if rest := tokenizer.decode(new)[len(written) :]:
+    def pieces() -> Iterator[list[str]]:
+        for tokens in stream:
+            pairs = zip(writers, tokens.tolist(), strict=True)
+            yield [writer.add(token) for writer, token in pairs]
+            if all(writer.done for writer in writers):
+                return
+        if any(rest := [writer.rest() for writer in writers]):
             yield rest
 
-    return pieces()
+    return (texts[0] for texts in pieces()) if isinstance(prompt, str) else pieces()
+
+
+class _Writer:
+    """Turns tokens into text as soon as they are whole characters."""
+
+    def __init__(self, tokenizer: Tokenizer, stops: Sequence[str]) -> None:
+        self.tokenizer, self.stops = tokenizer, stops
+        self.tokens: list[int] = []
+        self.written = 0  # characters
+        self.done = False
+
+    def add(self, token: int) -> str:
+        """What has become readable with this token."""
+        if self.done:
+            return ""
+        self.tokens.append(token)
+        text = self.tokenizer.decode(self.tokens)
+        self.done = any(stop in text for stop in self.stops)
+        whole = self.done or not text.endswith(UNFINISHED)
+        return self.rest() if whole else ""
+
+    def rest(self) -> str:
+        """What has not been written yet."""
+        text = self.tokenizer.decode(self.tokens)[self.written :]
+        self.written += len(text)
+        return text
 
 
 def draw(
@@ -149,17 +253,6 @@ def draw(
         chances = chances.to(generator.device)
     drawn = torch.multinomial(chances, 1, generator=generator)[:, 0]
     return drawn.to(logits.device)
-
-
-@torch.no_grad()
-def _next_logits(model: nn.Module, ids: Tensor) -> Tensor:
-    was_training = model.training
-    model.eval()
-    try:
-        logits: Tensor = model(ids)[:, -1]
-    finally:
-        model.train(was_training)
-    return logits
 
 
 def _check_choices(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from minihyena import official
-from minihyena.conv import ConvState, conv_flops, conv_start, conv_step
+from minihyena.conv import conv_flops
 from minihyena.errors import choose
 from minihyena.filters import ImplicitConfig
 from minihyena.mixer import by_channel, matrix_flops
@@ -21,6 +21,8 @@ from minihyena.recurrence import (
     Stage,
     hyena_matrix,
     hyena_recurrence,
+    running_convs,
+    running_short,
     short_conv,
 )
 from minihyena.rivals.filters import filter_families
@@ -115,23 +117,22 @@ class HyenaOperator(RecurrenceMixer):
         self.check_matrix(u, self.width, self.config.order)
         return hyena_matrix(self.streams(u)[1])
 
-    def memory(self, batch: int, length: int) -> list[ConvState | None]:
-        short = conv_start(self.short_filter.weight[:, 0].flip(-1), batch)
-        return [short] + [
-            None if h is None else conv_start(h, batch, skip)
-            for h, skip in self.convolutions(length)
-        ]
+    def memory(self, batch: int, length: int, decoder: str) -> list[Any]:
+        skips = [None] * self.config.long_filters if self.skips is None else self.skips
+        long: list[Any] = [*running_convs(self.filter, skips, length, decoder)]
+        if self.config.convention == "reference":  # the first filter is the identity
+            long = [None, *long]
+        return [running_short(self.short_filter), *long]
 
-    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
-        p, short = conv_step(self.in_proj(u), memory[0])
-        *gates, v = (p + self.short_filter.bias).chunk(self.config.order + 1, dim=-1)
-        states = [short]
-        for gate, state in zip(gates[::-1], memory[1:], strict=True):
-            if state is not None:
-                v, state = conv_step(v, state)
-            v = gate * v
-            states.append(state)
-        return self.out_proj(v), states
+    def advance(
+        self, u: Tensor, memory: list[Any], time: int
+    ) -> tuple[Tensor, list[Any]]:
+        short, *long = memory
+        p = short.extend(by_channel(self.in_proj, u)) + self.short_filter.bias[:, None]
+        *gates, v = p.chunk(self.config.order + 1, dim=1)
+        for gate, conv in zip(gates[::-1], long, strict=True):
+            v = gate * (v if conv is None else conv.extend(v))
+        return self.output(v[..., None]), memory
 
     def flops(self, length: int, batch: int = 1) -> float:
         """Projections (N + 1, and one back), short convolution, gates, long filters

@@ -9,26 +9,69 @@ heads) with a matrix of their own, E numbers that one matrix moves (1, or the wi
 a head).
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import torch
 from torch import Tensor, nn
 
-from minihyena.errors import check_input, check_square
+from minihyena.errors import check_finite, check_input, check_square, choose
+from minihyena.memory import Memory
 
-__all__ = ["Mixer", "State", "by_channel", "is_plain", "matrix_flops"]
+__all__ = [
+    "DECODERS",
+    "Mixer",
+    "State",
+    "by_channel",
+    "check_step",
+    "fingerprint",
+    "is_plain",
+    "matrix_flops",
+]
+
+DECODERS = ("recurrent", "online")
 
 
 class State(NamedTuple):
     """Where B sequences stand: steps taken, most there may be, what is remembered.
 
-    A step makes a new state and leaves the old one valid: keep it to branch.
+    A step makes a new state and leaves the old one valid: keep it to branch. `weights`
+    is the fingerprint of the weights it belongs to.
     """
 
     batch: int
     time: int
     max_length: int
-    memory: Any  # tensors, in whatever tuple the mixer keeps them
+    memory: Sequence[Any]  # of Tensor, Memory, None; of a model: a State a layer
+    weights: int
+
+    def to(self, device: torch.device | str) -> "State":
+        """The same on another device."""
+        return self._replace(
+            memory=[m if m is None else m.to(device) for m in self.memory]
+        )
+
+    def save(self, path: Path | str) -> None:
+        """Write it down, to go on from there in another process."""
+        torch.save(self, path)
+
+    @classmethod
+    def load(cls, path: Path | str) -> "State":
+        """What `save` wrote, on the CPU; nothing in the file is run.
+
+        Raises ValueError for a file that is damaged or holds something else.
+        """
+        try:
+            with torch.serialization.safe_globals([cls, *Memory.kinds()]):
+                state = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, UnpicklingError, EOFError, KeyError) as error:
+            raise ValueError(f"{path} holds no state: {error}") from error
+        if not isinstance(state, cls):
+            raise ValueError(f"{path} holds a {type(state).__name__}, no state")
+        return state
 
 
 class Mixer(nn.Module):
@@ -46,6 +89,7 @@ class Mixer(nn.Module):
                 f"width and max_length must be at least 1; got {width} and {max_length}"
             )
         self.width, self.max_length = width, max_length
+        self._weights: int | None = None  # the fingerprint, as last taken
 
     def matrix(self, u: Tensor) -> Tensor:
         """u (B, L, D) -> (B, C, L, L): row t is what output t reads, gates frozen.
@@ -63,12 +107,28 @@ class Mixer(nn.Module):
         y: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(-2))
         return y
 
-    def start(self, prompt: Tensor, max_length: int | None = None) -> State:
+    def start(
+        self,
+        prompt: Tensor,
+        max_length: int | None = None,
+        decoder: str | None = None,
+    ) -> State:
         """The state after prompt (B, P, D), P >= 0, for max_length steps in all.
 
+        `decoder` is one of the mixer's `decoders` (None: the first, its fastest).
         Raises ValueError if max_length (None: the mixer's) is less than P or more than
-        the mixer's; else as `step`.
+        the mixer's, for a prompt with NaN or infinity, and for a decoder that it has
+        not; else as `step`.
         """
+        return self.prefill(prompt, max_length, decoder)[1]
+
+    def prefill(
+        self,
+        prompt: Tensor,
+        max_length: int | None = None,
+        decoder: str | None = None,
+    ) -> tuple[Tensor, State]:
+        """The outputs (B, P, D) of a prompt, all at once, and the state after it."""
         steps = self.max_length if max_length is None else max_length
         if prompt.dim() != 3 or not max(1, prompt.shape[1]) <= steps <= self.max_length:
             raise ValueError(
@@ -77,37 +137,57 @@ class Mixer(nn.Module):
             )
         batch, taken, width = prompt.shape
         self.check(prompt if taken else prompt.new_zeros(batch, 1, width))
-        state = State(batch, 0, steps, self.memory(batch, steps))
-        for u in prompt.unbind(1):
-            _, state = self.step(u, state)
-        return state
+        check_finite("the prompt", prompt.mT)
+        chosen = self.choose_decoder(decoder)
+        y, memory = prompt, self.memory(batch, steps, chosen)
+        if prompt.numel():
+            y, memory = self.advance(prompt, memory, 0)
+        self._weights = fingerprint(self)
+        return y, State(batch, taken, steps, memory, self._weights)
 
     def step(self, u: Tensor, state: State) -> tuple[Tensor, State]:
         """u_t (B, D) and the state before it -> y_t (B, D) and the state after it.
 
-        Raises ValueError for a wrong shape or a step after the last, TypeError for a
-        dtype other than the weights'.
+        Raises ValueError for a wrong shape, a step after the last, a state of other
+        weights or on another device, TypeError for a dtype other than the weights'.
         """
-        batch, time, max_length, memory = state
-        if time >= max_length:
-            raise ValueError(
-                f"all max_length = {max_length} steps are taken; "
-                "start with a larger max_length"
-            )
-        if u.dim() != 2 or len(u) != batch:
-            raise ValueError(
-                f"a step takes u_t (B, D), here with B = {batch}; got {tuple(u.shape)}"
-            )
+        batch, time, max_length, memory, weights = state
+        check_step(self, u, state)
         self.check(u[:, None])
-        y, memory = self.advance(u, memory, time)
-        return y, State(batch, time + 1, max_length, memory)
+        branch = [_branch(m, u.device) for m in memory]
+        y = u[:, None]
+        if len(u):
+            y, branch = self.advance(y, branch, time)
+        return y[:, 0], State(batch, time + 1, max_length, branch, weights)
 
-    def memory(self, batch: int, length: int) -> Any:
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        """The exact ways to step, fastest first: "recurrent" needs the same work and
+        memory at every step, "online" remembers all of the past.
+        """
+        return ("online",)
+
+    def choose_decoder(self, decoder: str | None) -> str:
+        """The fastest, or this one if the mixer has it (else ValueError)."""
+        if decoder in (None, *self.decoders):
+            return decoder or self.decoders[0]
+        choose("decoder", str(decoder), DECODERS)
+        raise ValueError(
+            f"this {type(self).__name__} has no {decoder} form: it reads all of its "
+            "past; long filters can be given one, LanguageModel.distill(order)"
+        )
+
+    def memory(self, batch: int, length: int, decoder: str) -> list[Any]:
         """What is remembered of nothing, for `length` steps to come."""
         raise NotImplementedError
 
-    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
-        """u_t (B, D) at `time` and the memory before it -> y_t and the memory after."""
+    def advance(
+        self, u: Tensor, memory: list[Any], time: int
+    ) -> tuple[Tensor, list[Any]]:
+        """Inputs (B, n, D) from `time` on and the memory before them -> outputs and the
+        memory after. n is 1, or any number where time is 0: a prompt.
+        What in `memory` is no tensor may be changed in place; it is the caller's copy.
+        """
         raise NotImplementedError
 
     def flops(self, length: int, batch: int = 1) -> float:
@@ -134,9 +214,53 @@ class Mixer(nn.Module):
         return torch.zeros(shape, device=weight.device, dtype=weight.dtype)
 
 
+def fingerprint(module: nn.Module) -> int:
+    """A number that tells its weights from others."""
+    crc = crc32(type(module).__name__.encode())
+    for weight in module.state_dict().values():
+        digits = weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        crc = crc32(digits.numpy().data, crc)
+    return crc
+
+
+def check_step(module: Any, u: Tensor, state: State) -> None:
+    """Whether u (B, .) can be the next input of the module whose state this is."""
+    if not isinstance(state, State):
+        raise TypeError(f"a step takes the State of a start, no {type(state).__name__}")
+    if state.weights != module._weights:
+        module._weights = fingerprint(module)
+        if state.weights != module._weights:
+            raise ValueError(
+                "this state belongs to other weights (another model, or the same "
+                "before it was trained further); start again with this one"
+            )
+    if u.dim() != 2 or len(u) != state.batch:
+        raise ValueError(
+            f"a step takes u_t (B, D), or ids (B,), here with B = {state.batch}; "
+            f"got {tuple(u.shape)}"
+        )
+    if state.time >= state.max_length:
+        raise ValueError(
+            f"all max_length = {state.max_length} steps are taken; "
+            "start with a larger max_length"
+        )
+
+
+def _branch(remembered: Any, device: torch.device) -> Any:
+    """What a step may change of it; ValueError if it is on another device."""
+    if remembered is None:
+        return None
+    if remembered.device != device:
+        raise ValueError(
+            f"the state is on {remembered.device}, the input on {device}; "
+            "move one of them with .to(device)"
+        )
+    return remembered if isinstance(remembered, Tensor) else remembered.copy()
+
+
 def by_channel(linear: nn.Linear, u: Tensor) -> Tensor:
     """linear(u) of u (B, L, D) as (B, D', L): the product itself turns it round."""
-    if not is_plain(linear, nn.Linear):
+    if u.shape[1] == 1 or not is_plain(linear, nn.Linear):
         y: Tensor = linear(u).mT.contiguous()
         return y
     weight = linear.weight.expand(len(u), -1, -1)

@@ -5,7 +5,7 @@ B batch, L length, D width, V vocabulary.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from minihyena import hub
+from minihyena.distillation import filter_modes, refine
 from minihyena.errors import check_ids
 from minihyena.filters import ImplicitConfig, init_small
 from minihyena.hyena import HyenaConfig
+from minihyena.mixer import DECODERS, State, check_step, fingerprint, is_plain
 from minihyena.official_model import model_options, model_state
 from minihyena.options import configure
 from minihyena.rivals.attention import (
@@ -24,6 +26,7 @@ from minihyena.rivals.attention import (
     SlidingWindowConfig,
 )
 from minihyena.rivals.gated import GSSConfig, H3Config, MultiHeadHyenaConfig
+from minihyena.rivals.modal import ModalConfig
 from minihyena.rivals.recurrent import AFTConfig, GRUConfig, RWKVConfig
 
 __all__ = ["Block", "LMConfig", "LanguageModel", "mixers"]
@@ -93,7 +96,18 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, r: Tensor) -> Tensor:
-        r = r + self.dropout(self.mixer(self.norm1(r)))
+        return self.after(r, self.mixer(self.norm1(r)))
+
+    def prefill(self, r: Tensor, *options: Any) -> tuple[Tensor, State]:
+        y, state = self.mixer.prefill(self.norm1(r), *options)
+        return self.after(r, y), state
+
+    def step(self, r: Tensor, state: State) -> tuple[Tensor, State]:
+        y, state = self.mixer.step(self.norm1(r), state)
+        return self.after(r, y), state
+
+    def after(self, r: Tensor, mixed: Tensor) -> Tensor:
+        r = r + self.dropout(mixed)
         r = r + self.dropout(self.mlp(self.norm2(r)))
         return r
 
@@ -117,6 +131,7 @@ class LanguageModel(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        self._weights: int | None = None  # the fingerprint, as last taken
         with drawing_from(generator):
             self.embedding = nn.Embedding(config.padded_vocab, config.width)
             self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
@@ -141,6 +156,79 @@ class LanguageModel(nn.Module):
             r = block(r)
         logits: Tensor = self.head(self.norm(r))
         return logits
+
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        """The exact ways to go token by token, fastest first: see Mixer.decoders.
+
+        None if a hook or another forward wants to see whole sequences.
+        """
+        if not all(is_plain(module, type(module)) for module in self.modules()):
+            return ()
+        known = [getattr(block.mixer, "decoders", ()) for block in self.blocks]
+        return tuple(d for d in DECODERS if all(d in each for each in known))
+
+    def prefill(
+        self, ids: Tensor, max_length: int | None = None, decoder: str | None = None
+    ) -> tuple[Tensor, State]:
+        """A prompt ids (B, T) -> logits (B, V) of the next token, and the state after.
+
+        For max_length tokens in all (None: the model's). Raises as `forward` and
+        Mixer.start.
+        """
+        check_ids(ids, self.config.vocab_size, self.config.max_length)
+        steps = self.config.max_length if max_length is None else max_length
+        r, states = self.embedding(ids), []
+        for block in self.blocks:
+            r, state = block.prefill(r, steps, decoder)
+            states.append(state)
+        self._weights = fingerprint(self)
+        state = State(len(ids), ids.shape[1], steps, states, self._weights)
+        return self.head(self.norm(r[:, -1])), state
+
+    def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """The next token ids (B,) -> logits (B, V) of the one after, and the new state.
+
+        The old state stays valid. Raises as `forward` and Mixer.step.
+        """
+        batch, time, max_length, states, weights = state
+        check_step(self, ids[..., None], state)
+        check_ids(ids[:, None], self.config.vocab_size, max_length)
+        r, new = self.embedding(ids), []
+        for block, state in zip(self.blocks, states, strict=True):
+            r, state = block.step(r, state)
+            new.append(state)
+        state = State(batch, time + 1, max_length, new, weights)
+        return self.head(self.norm(r)), state
+
+    def distill(self, order: int, steps: int = 0) -> "LanguageModel":
+        """The same model with filters of at most `order` modes: an approximation, whose
+        decoder "recurrent" costs O(order) a token, at any length.
+
+        distillation.report says how near it is; `steps` of gradient bring its filters
+        nearer. Raises ValueError for a model without long filters, and for an order
+        that its filters do not support.
+        """
+        filters: list[Any] = self.filters()
+        if not filters:
+            raise ValueError(
+                f"there is nothing to distill: {type(self.config.mixer).__name__} has "
+                "no long filters"
+            )
+        length = self.config.max_length
+        modes = [filter_modes(f, length, order) for f in filters]
+        states = max(m.rates.shape[-1] for m in modes)
+        mixer = replace(self.config.mixer, filter=ModalConfig(states))
+        small = LanguageModel(replace(self.config, mixer=mixer), torch.Generator())
+        small.to(self.head.weight)
+        weights = self.state_dict().items()
+        same = {name: w for name, w in weights if ".mixer.filter." not in name}
+        small.load_state_dict(small.state_dict() | same)
+        pupils: list[Any] = [block.mixer.filter for block in small.blocks]
+        for teacher, pupil, fitted in zip(filters, pupils, modes, strict=True):
+            pupil.set_modes(fitted)
+            refine(pupil, teacher(length), steps)
+        return small.train(self.training)
 
     def filters(self) -> list[nn.Module]:
         """The long filters in depth order, filter(length) -> (orders, D, length)."""

@@ -14,13 +14,18 @@ from torch.nn.functional import pad
 from minihyena.conv import Spectrum, causal_conv, filter_spectrum, toeplitz
 from minihyena.fast_conv import BLOCK_BYTES
 from minihyena.kept import Kept
-from minihyena.mixer import Mixer, is_plain
+from minihyena.mixer import DECODERS, Mixer, is_plain
+from minihyena.online import DirectConv, OnlineConv, RunningConv
+from minihyena.rivals.modal import ModalConv, Modes
 
 __all__ = [
     "RecurrenceMixer",
     "Stage",
     "hyena_matrix",
     "hyena_recurrence",
+    "long_decoders",
+    "running_convs",
+    "running_short",
     "short_conv",
 ]
 
@@ -75,6 +80,30 @@ def short_conv(conv: Any, p: Tensor) -> Tensor:
     return p
 
 
+def long_decoders(filter: Any) -> tuple[str, ...]:
+    """The decoders of a mixer with these long filters: see Mixer.decoders."""
+    recurrent = filter is None or hasattr(filter, "as_modes")
+    return DECODERS if recurrent else DECODERS[1:]
+
+
+def running_convs(
+    filter: Any, skips: Iterable[Tensor | None], length: int, decoder: str
+) -> list[RunningConv]:
+    """One for every long filter and its skip (D,), for `length` steps to come."""
+    if filter is None:
+        return []
+    if decoder == "online":
+        return [OnlineConv(h, b) for h, b in zip(filter(length), skips, strict=True)]
+    own = next(filter.parameters()).dtype
+    modes = zip(*filter.as_modes(torch.promote_types(own, torch.float32)), strict=True)
+    return [ModalConv(Modes(*m), b) for m, b in zip(modes, skips, strict=True)]
+
+
+def running_short(conv: Any) -> DirectConv:
+    """short_conv step by step, its bias left out."""
+    return DirectConv(conv.weight[:, 0].flip(-1))
+
+
 class RecurrenceMixer(Mixer):
     """A mixer that is a Hyena recurrence; what Hyena, H3 and GSS share.
 
@@ -89,6 +118,10 @@ class RecurrenceMixer(Mixer):
     def __init__(self, width: int, max_length: int) -> None:
         super().__init__(width, max_length)
         self._filters, self._spectra = Kept(), Kept()
+
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        return long_decoders(self.filter)
 
     def streams(self, u: Tensor) -> tuple[Tensor, list[Stage]]:
         """u (B, L, D) -> values (B, D, L) and stages for `hyena_recurrence`."""

@@ -103,7 +103,7 @@ def test_every_mixer_is_named_and_builds_a_mixer() -> None:
         "rwkv", "gru", "multihead_hyena",
     }  # fmt: skip
     assert set(filter_families) == {
-        "implicit", "fir", "fourier", "s4d", "transfer", "ckconv",
+        "implicit", "fir", "fourier", "s4d", "transfer", "ckconv", "modal",
     }  # fmt: skip
     assert all(isinstance(build(case), Mixer) for case in CASES)
 

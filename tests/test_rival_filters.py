@@ -25,12 +25,12 @@ from minihyena.rivals.filters import (
     FourierFilter,
     filter_families,
 )
+from minihyena.rivals.modal import ModalConfig, ModalFilter, diagonal_response
 from minihyena.rivals.state_space import (
     S4DConfig,
     S4DFilter,
     TransferConfig,
     TransferFilter,
-    diagonal_response,
     rational_response,
 )
 
@@ -123,12 +123,25 @@ def ckconv_slowly(f: CKConvFilter, length: int) -> Array:
     return np.stack(h, -1).reshape(f.orders, f.width, length)
 
 
+def modal_slowly(f: ModalFilter, length: int) -> Array:
+    """An impulse through the recurrence: read the state, then let it take the input."""
+    state = weights(f)
+    poles = np.exp(-np.exp(state["log_decay"]) + 1j * state["frequency"])
+    residues = state["residues"][..., 0] + 1j * state["residues"][..., 1]
+    x, h = np.zeros_like(poles), []
+    for t in range(length):
+        h.append((residues * x).sum(-1).real + state["direct"] * (t == 0))
+        x = poles * x + (t == 0)
+    return np.stack(h, -1)
+
+
 SLOWLY: dict[str, Callable[[Any, int], Array]] = {
     "fir": fir_slowly,
     "fourier": fourier_slowly,
     "s4d": s4d_slowly,
     "transfer": transfer_slowly,
     "ckconv": ckconv_slowly,
+    "modal": modal_slowly,
 }
 SIZED: dict[str, Callable[[int], Any]] = {
     "fir": FIRConfig,
@@ -136,6 +149,7 @@ SIZED: dict[str, Callable[[int], Any]] = {
     "s4d": lambda s: S4DConfig(2 * s, init="inv" if s % 2 else "lin"),
     "transfer": lambda s: TransferConfig(s, stable=s % 3 > 0),
     "ckconv": lambda s: CKConvConfig(s, depth=s % 3, sine_frequency=2.0 * s),
+    "modal": ModalConfig,
 }
 
 
@@ -309,6 +323,7 @@ def test_a_transfer_function_grows_from_a_skip_into_a_decay() -> None:
         (S4DConfig(64), 2 * 64 + 1, 0),
         (TransferConfig(6), 2 * 6 + 1, 0),
         (TransferConfig(64), 2 * 19 + 1, 0),
+        (ModalConfig(6), 4 * 6 + 1, 0),
         (CKConvConfig(7, depth=0), 7 + 1, 2 * 7),
         (CKConvConfig(7, depth=3), 7 + 1, 2 * 7 + 3 * (7**2 + 7)),
     ],
@@ -323,7 +338,7 @@ def test_the_number_of_parameters_is_that_of_the_formula(
 
 
 @pytest.mark.parametrize("max_length", [100, 1024])
-@pytest.mark.parametrize("name", ["fir", "fourier", "transfer", "ckconv"])
+@pytest.mark.parametrize("name", ["fir", "fourier", "transfer", "ckconv", "modal"])
 @torch.no_grad()
 def test_filters_start_with_about_unit_energy(name: str, max_length: int) -> None:
     config = filter_families[name]()
@@ -457,7 +472,7 @@ def test_a_sum_of_exponentials_is_summed_in_blocks(length: int) -> None:
     rates = torch.complex(-0.01 * phases[..., 0].abs(), phases[..., 1])
     powers = torch.exp(rates[..., None] * torch.arange(length))
     expected = 2 * (gains[..., None] * powers).sum(-2).real
-    close(diagonal_response(gains, rates, length), expected)
+    close(2 * diagonal_response(gains, rates, length), expected)
 
 
 @pytest.mark.parametrize("length", [1, 4, 5, 6, 30, 31, 1009])
@@ -547,6 +562,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     },
     "transfer": {"states": 6, "stable": False},
     "ckconv": {"width": 5, "depth": 2, "sine_frequency": 3.0, "learning_rate": 0.5},
+    "modal": {"states": 6, "learning_rate": 0.5},
 }
 
 
@@ -574,6 +590,7 @@ def test_every_option_changes_the_filter_or_its_training(name: str) -> None:
         (lambda: S4DConfig(max_step=1e-4), "min_step <= max_step; got 0.001 and"),
         (lambda: S4DConfig(max_step=float("inf")), "got 0.001 and inf"),
         (lambda: TransferConfig(states=0), "states must be at least 1; got 0"),
+        (lambda: ModalConfig(states=0), "states must be at least 1; got 0"),
         (lambda: CKConvConfig(width=0), "width must be at least 1; got 0"),
         (lambda: CKConvConfig(depth=-1), "depth must be at least 0; got -1"),
         (lambda: CKConvConfig(sine_frequency=0.0), "finite and above 0; got 0.0"),

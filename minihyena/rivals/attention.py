@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from minihyena.mixer import Mixer
+from minihyena.mixer import DECODERS, Mixer
+from minihyena.rivals.kv_cache import KVCache
 
 __all__ = [
     "AttentionConfig",
@@ -121,11 +122,18 @@ class SoftmaxAttention(HeadedMixer):
         self.register_buffer("turns", torch.stack([angles.cos(), angles.sin()]), False)
 
     def forward(self, u: Tensor) -> Tensor:
-        q, k, v = self.heads(u)
+        return self.output(self.mix(*self.heads(u)))
+
+    def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Queries, keys, values from the first one on -> A v: (B, G, L, P)."""
         window = self.config.window
-        if window is None or window >= u.shape[1]:
-            return self.output(scaled_dot_product_attention(q, k, v, is_causal=True))
-        return self.output(window_attention(q, k, v, window))
+        if window is None or window >= q.shape[2]:
+            return scaled_dot_product_attention(q, k, v, is_causal=True)
+        return window_attention(q, k, v, window)
+
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        return DECODERS[self.config.window is None :]
 
     def heads(self, u: Tensor, time: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """u (B, L, D), the first at `time` -> queries, keys, values (B, G, L, P)."""
@@ -151,19 +159,17 @@ class SoftmaxAttention(HeadedMixer):
         matrix: Tensor = scores.masked_fill(unread, float("-inf")).softmax(-1)
         return matrix
 
-    def memory(self, batch: int, length: int) -> tuple[Tensor, Tensor]:
-        nothing = self.zeros(batch, self.groups, 0, self.width // self.groups)
-        return nothing, nothing
+    def memory(self, batch: int, length: int, decoder: str) -> list[Any]:
+        return [KVCache(length, self.config.window)]
 
-    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
-        q, k, v = self.heads(u[:, None], time)
-        keep = self.config.window or self.max_length
-        k, v = (
-            torch.cat([old, new], dim=2)[:, :, -keep:]
-            for old, new in zip(memory, (k, v), strict=True)
-        )
-        y = self.output(scaled_dot_product_attention(q, k, v))
-        return y.squeeze(1), (k, v)
+    def advance(
+        self, u: Tensor, memory: list[Any], time: int
+    ) -> tuple[Tensor, list[Any]]:
+        q, k, v = self.heads(u, time)
+        k_past, v_past = memory[0].extend(k, v)
+        if time:
+            return self.output(scaled_dot_product_attention(q, k_past, v_past)), memory
+        return self.output(self.mix(q, k, v)), memory
 
     def flops(self, length: int, batch: int = 1) -> float:
         """Projections, scores and mixing; these over the whole square, or squares of
@@ -231,18 +237,12 @@ class LinearAttention(HeadedMixer):
         q, k, v = super().heads(u)
         return features(q), features(k), v
 
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        return DECODERS
+
     def forward(self, u: Tensor) -> Tensor:
-        """Squares of CHUNK steps, and the sum of f(k) v over all chunks before."""
-        q, k, v = self.heads(u)
-        q, k, v = (
-            cut(x, CHUNK)
-            for x in (q, k, pad(v, (0, 1), value=1))  # the 1 adds up the weights
-        )
-        sums = (k.transpose(-1, -2) @ v).cumsum(2)
-        before = pad(sums, (0, 0, 0, 0, 1, 0))[:, :, :-1]
-        mixed = (q @ k.transpose(-1, -2)).tril() @ v + q @ before
-        mixed = mixed.flatten(2, 3)[:, :, : u.shape[1]]
-        return self.output(mixed[..., :-1] / mixed[..., -1:])
+        return self.advance(u, self.memory(len(u)), 0)[0]
 
     def matrix(self, u: Tensor) -> Tensor:
         """A: (B, G, L, L); rows are non-negative and sum to 1."""
@@ -251,15 +251,27 @@ class LinearAttention(HeadedMixer):
         scores = (q @ k.transpose(-1, -2)).tril()
         return scores / scores.sum(-1, keepdim=True)
 
-    def memory(self, batch: int, length: int) -> Tensor:
+    def memory(self, batch: int, length: int = 0, decoder: str = "") -> list[Any]:
+        """The sum of f(k) v, and of f(k): (B, G, P, P + 1)."""
         head = self.width // self.groups
-        return self.zeros(batch, self.groups, head, head + 1)
+        return [self.zeros(batch, self.groups, head, head + 1)]
 
-    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
-        q, k, v = self.heads(u[:, None])
-        memory = memory + k.transpose(-1, -2) @ pad(v, (0, 1), value=1)
-        mixed = q @ memory
-        return self.output(mixed[..., :-1] / mixed[..., -1:]).squeeze(1), memory
+    def advance(
+        self, u: Tensor, memory: list[Any], time: int
+    ) -> tuple[Tensor, list[Any]]:
+        """Squares of CHUNK steps, and the sum over all before."""
+        length = u.shape[1]
+        q, k, v = self.heads(u)
+        q, k, v = (
+            cut(x, min(CHUNK, length))
+            for x in (q, k, pad(v, (0, 1), value=1))  # the 1 adds up the weights
+        )
+        new = (k.transpose(-1, -2) @ v).to(memory[0].dtype)
+        sums = torch.cat([memory[0][:, :, None], new], dim=2).cumsum(2)
+        mixed = (q @ k.transpose(-1, -2)).tril() @ v + q @ sums[:, :, :-1]
+        mixed = mixed.flatten(2, 3)[:, :, :length]
+        y = self.output(mixed[..., :-1] / mixed[..., -1:])
+        return y, [sums[:, :, -1]]
 
     def flops(self, length: int, batch: int = 1) -> float:
         """Projections and the products of every chunk."""

@@ -16,6 +16,7 @@ from torch.nn.functional import linear, pad
 
 from minihyena.filters import ImplicitConfig
 from minihyena.rivals.long_filter import LongFilter, at_least
+from minihyena.rivals.modal import ModalConfig
 from minihyena.rivals.state_space import S4DConfig, TransferConfig
 
 __all__ = [
@@ -190,4 +191,5 @@ filter_families: dict[str, type] = {
     "s4d": S4DConfig,
     "transfer": TransferConfig,
     "ckconv": CKConvConfig,
+    "modal": ModalConfig,
 }

@@ -12,10 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from minihyena.conv import causal_conv, conv_flops, conv_start, conv_step, toeplitz
+from minihyena.conv import DirectConv, causal_conv, conv_flops, toeplitz
 from minihyena.mixer import Mixer, by_channel, matrix_flops
 from minihyena.options import configure
-from minihyena.recurrence import RecurrenceMixer, Stage, short_conv
+from minihyena.recurrence import (
+    RecurrenceMixer,
+    Stage,
+    long_decoders,
+    running_convs,
+    running_short,
+    short_conv,
+)
 from minihyena.rivals.filters import filter_families
 from minihyena.rivals.long_filter import at_least
 
@@ -110,15 +117,17 @@ class H3(RecurrenceMixer):
         k = causal_conv(k, self.shift[:, :length], self.skips[0])
         return v, [(k, None, None), (q, self.long_filters(length)[0], self.skips[1])]
 
-    def memory(self, batch: int, length: int) -> Any:
-        shift = conv_start(self.shift, batch, self.skips[0])
-        return shift, conv_start(self.filter(length)[0], batch, self.skips[1])
+    def memory(self, batch: int, length: int, decoder: str) -> list[Any]:
+        shift = DirectConv(self.shift, self.skips[0])
+        return [shift, *running_convs(self.filter, self.skips[1:], length, decoder)]
 
-    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
-        q, k, v = self.in_proj(u).chunk(3, dim=-1)
-        k, shift = conv_step(k, memory[0])
-        mixed, long = conv_step(k * v, memory[1])
-        return self.out_proj(q * mixed), (shift, long)
+    def advance(
+        self, u: Tensor, memory: list[Any], time: int
+    ) -> tuple[Tensor, list[Any]]:
+        shift, long = memory
+        q, k, v = by_channel(self.in_proj, u).chunk(3, dim=1)
+        mixed = q * long.extend(shift.extend(k) * v)
+        return self.output(mixed[..., None]), memory
 
     def flops(self, length: int, batch: int = 1) -> float:
         """Projections, two gates, two convolutions by FFT; the filter, once a batch."""
@@ -182,13 +191,15 @@ class GSS(RecurrenceMixer):
                 "GSSConfig(channel_mixing=False), or look at matrices.jacobian"
             )
 
-    def memory(self, batch: int, length: int) -> Any:
-        return conv_start(self.filter(length)[0], batch)
+    def memory(self, batch: int, length: int, decoder: str) -> list[Any]:
+        return [*running_convs(self.filter, [None], length, decoder)]
 
-    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
-        a, b = gelu(self.in_proj(u)).chunk(2, dim=-1)
-        mixed, memory = conv_step(b, memory)
-        return self.out_proj(a * self.mix(mixed)), memory
+    def advance(
+        self, u: Tensor, memory: list[Any], time: int
+    ) -> tuple[Tensor, list[Any]]:
+        a, b = gelu(by_channel(self.in_proj, u)).chunk(2, dim=1)
+        mixed = self.mix(memory[0].extend(b).mT)
+        return self.out_proj(a.mT * mixed), memory
 
     def flops(self, length: int, batch: int = 1) -> float:
         """Projections, the gate and the convolution; the filter, once a batch."""
@@ -258,24 +269,24 @@ class MultiHeadHyena(Mixer):
         """v: (B, G, L, P)."""
         return self.heads(u)[2].transpose(-1, -2)
 
-    def memory(self, batch: int, length: int) -> Any:
-        short = conv_start(self.short_filter.weight[:, 0].flip(-1), batch)
-        nothing = self.zeros(
-            batch, self.config.heads, 0, self.width // self.config.heads
-        )
-        return short, self.profile(length), nothing, nothing
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        return long_decoders(self.filter)
 
-    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
-        """Row t of the matrix, from all keys and values so far: O(t D)."""
-        short, h, *past = memory
-        p, short = conv_step(self.in_proj(u), short)
-        p = p + self.short_filter.bias
-        q, *new = p.unflatten(1, (3, self.config.heads, 1, -1)).unbind(1)
-        k, v = (
-            torch.cat([old, now], dim=2) for old, now in zip(past, new, strict=True)
-        )
-        row = q @ k.transpose(-1, -2) * h[:, : time + 1].flip(-1)[:, None]
-        return self.output(row @ v).squeeze(1), (short, h, k, v)
+    def memory(self, batch: int, length: int, decoder: str) -> list[Any]:
+        """The P^2 products of a head are as many sequences for its filter."""
+        long = running_convs(self.filter, self.skips, length, decoder)
+        return [running_short(self.short_filter), *long]
+
+    def advance(
+        self, u: Tensor, memory: list[Any], time: int
+    ) -> tuple[Tensor, list[Any]]:
+        short, long = memory
+        p = short.extend(by_channel(self.in_proj, u)) + self.short_filter.bias[:, None]
+        q, k, v = p.reshape(len(u), 3, self.config.heads, -1, u.shape[1]).unbind(1)
+        z = (k[:, :, :, None] * v[:, :, None]).permute(0, 2, 3, 1, 4)  # (B, P, P, G, n)
+        z = long.extend(z.flatten(0, 2)).view_as(z)
+        return self.output(torch.einsum("bgin,bijgn->bgnj", q, z)), memory
 
     def flops(self, length: int, batch: int = 1) -> float:
         """Projections, short convolution, the products k v' and Z' q, and P

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from minihyena.conv import toeplitz
-from minihyena.mixer import Mixer
+from minihyena.mixer import DECODERS, Mixer
 from minihyena.rivals.long_filter import at_least
 
 __all__ = ["GRU", "RWKV", "AFTConfig", "AFTConv", "GRUConfig", "RWKVConfig"]
@@ -86,6 +86,13 @@ def join(x: Tensor, y: Tensor, decay: Tensor | float = 0.0) -> Tensor:
     return torch.cat([m[None], both])
 
 
+def total(terms: Tensor) -> Tensor:
+    """Terms (3, B, n, D) -> the sums of all of them, (3, B, 1, D)."""
+    m = terms[0].amax(1, keepdim=True).detach()
+    both = (torch.exp(terms[0] - m) * terms[1:]).sum(2, keepdim=True)
+    return torch.cat([m[None], both])
+
+
 def running(terms: Tensor, decay: Tensor) -> Tensor:
     """Terms (3, B, L, D), decay (D,) -> the sums after every step, in log2 L levels:
     S_t = e^-decay S_{t-1} + term_t.
@@ -130,6 +137,10 @@ class AveragingMixer(Mixer):
     def profile(self, length: int) -> Tensor:
         """p: (D, length), what is added to the key at every lag."""
         raise NotImplementedError
+
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        return DECODERS
 
     def matrix(self, u: Tensor) -> Tensor:
         """(B, D, L, L): rows are non-negative and sum to the gate."""
@@ -205,23 +216,27 @@ class AFTConv(AveragingMixer):
         sums = far + windowed(sums.flatten(0, 1), near).view_as(far)
         return self.gated(gate, *sums.transpose(-1, -2))
 
-    def memory(self, batch: int, length: int) -> Any:
+    def memory(self, batch: int, length: int, decoder: str) -> list[Any]:
         empty = self.zeros(batch, 0, self.width)
-        return empty, empty, self.nothing(batch)
+        return [empty, empty, self.nothing(batch)]
 
-    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
+    def advance(
+        self, u: Tensor, memory: list[Any], time: int
+    ) -> tuple[Tensor, list[Any]]:
         """The last S - 1 keys and values are kept; older ones are added up."""
         *past, far = memory
-        gate, *new = self.streams(u[:, None])
+        gate, *new = self.streams(u)
         k, v = (torch.cat(pair, dim=1) for pair in zip(past, new, strict=True))
-        near = term(k + self.bias[:, : k.shape[1]].T.flip(0), v)
-        m, *sums = torch.cat([far, near], dim=2)
-        a, b = ((m.softmax(1) * x).sum(1, keepdim=True) for x in sums)
-        y = self.gated(gate, a, b).squeeze(1)
-        if k.shape[1] == self.bias.shape[1]:
-            far = join(far, term(k[:, :1], v[:, :1]))
-            k, v = k[:, 1:], v[:, 1:]
-        return y, (k, v, far)
+        if u.shape[1] > 1:
+            y = self(u)
+        else:
+            near = term(k + self.bias[:, : k.shape[1]].T.flip(0), v)
+            y = self.gated(gate, *total(torch.cat([far, near], dim=2))[1:])
+        old = k.shape[1] + 1 - self.bias.shape[1]
+        if old > 0:
+            far = join(far, total(term(k[:, :old], v[:, :old])))
+            k, v = k[:, old:], v[:, old:]
+        return y, [k, v, far]
 
     def flops(self, length: int, batch: int = 1) -> float:
         """Projections, two sums of S taps as they are computed, by S x 2S matrices,
@@ -275,21 +290,21 @@ class RWKV(AveragingMixer):
         return torch.cat([self.bonus[:, None], faded], dim=1)
 
     def forward(self, u: Tensor) -> Tensor:
-        gate, k, v = self.streams(u)
-        sums = running(term(k, v), self.log_decay.exp())
-        past = torch.cat([self.nothing(len(u)), sums[:, :, :-1]], dim=2)
-        now = join(past, term(k + self.bonus, v))
-        return self.gated(gate, *now[1:])
+        return self.advance(u, self.memory(len(u)), 0)[0]
 
-    def memory(self, batch: int, length: int) -> Any:
-        return self.zeros(batch, 1, self.width), self.nothing(batch)
+    def memory(self, batch: int, length: int = 0, decoder: str = "") -> list[Any]:
+        """The last input, and the sums over all of them."""
+        return [self.zeros(batch, 1, self.width), self.nothing(batch)]
 
-    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
+    def advance(
+        self, u: Tensor, memory: list[Any], time: int
+    ) -> tuple[Tensor, list[Any]]:
         before, past = memory
-        gate, k, v = self.streams(u[:, None], before)
-        now = join(past, term(k + self.bonus, v))
-        y = self.gated(gate, *now[1:]).squeeze(1)
-        return y, (u[:, None], join(past, term(k, v), self.log_decay.exp()))
+        gate, k, v = self.streams(u, before)
+        terms = torch.cat([past, term(k, v)], dim=2)
+        sums = running(terms, self.log_decay.exp())
+        now = join(sums[:, :, :-1], term(k + self.bonus, v))
+        return self.gated(gate, *now[1:]), [u[:, -1:], sums[:, :, -1:]]
 
     def flops(self, length: int, batch: int = 1) -> float:
         """Projections, token shift, three joins for every step, quotient and gate."""
@@ -326,12 +341,18 @@ class GRU(Mixer):
 
     values = matrix
 
-    def memory(self, batch: int, length: int) -> Tensor:
-        return self.zeros(self.config.layers, batch, self.width)
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        return DECODERS
 
-    def advance(self, u: Tensor, memory: Any, time: int) -> tuple[Tensor, Any]:
-        y, state = self.cell(u[:, None], memory)
-        return self.out_proj(y.squeeze(1)), state
+    def memory(self, batch: int, length: int, decoder: str) -> list[Any]:
+        return [self.zeros(self.config.layers, batch, self.width)]
+
+    def advance(
+        self, u: Tensor, memory: list[Any], time: int
+    ) -> tuple[Tensor, list[Any]]:
+        y, state = self.cell(u, memory[0])
+        return self.out_proj(y), [state]
 
     def flops(self, length: int, batch: int = 1) -> float:
         """Six products and three gates in every layer, and the projection back."""

@@ -15,13 +15,13 @@ from torch.nn.functional import pad
 from minihyena.conv import toeplitz
 from minihyena.errors import choose
 from minihyena.rivals.long_filter import LongFilter, at_least
+from minihyena.rivals.modal import Modes, diagonal_response
 
 __all__ = [
     "S4DConfig",
     "S4DFilter",
     "TransferConfig",
     "TransferFilter",
-    "diagonal_response",
     "rational_response",
 ]
 
@@ -56,20 +56,6 @@ class S4DConfig:
         return S4DFilter(width, orders, max_length, self)
 
 
-def diagonal_response(gains: Tensor, rates: Tensor, length: int) -> Tensor:
-    """Complex gains, rates (..., P) -> real (..., length): 2 Re sum_p g_p e^(r_p t).
-
-    With t = mi + j, e^(rt) = e^(rmi) e^(rj): a product of an (L/m, P) and a (P, m)
-    matrix, m = sqrt L, instead of P L exponentials.
-    """
-    m = math.isqrt(length - 1) + 1
-    time = torch.arange(m, device=rates.device, dtype=rates.real.dtype)
-    fine = torch.exp(rates[..., None] * time)
-    coarse = torch.exp((m * rates)[..., None, :] * time[: -(-length // m), None])
-    h: Tensor = 2 * ((gains[..., None, :] * coarse) @ fine).real
-    return h.flatten(-2)[..., :length]
-
-
 class S4DFilter(LongFilter):
     """A diagonal state space: h_t = 2 Re sum_s C_s B_s e^(dt A_s t), s < S/2.
 
@@ -100,11 +86,19 @@ class S4DFilter(LongFilter):
         self.readout = nn.Parameter(torch.randn(*pairs, 2) / 2**0.5)  # C
 
     def response(self, length: int, dtype: torch.dtype) -> Tensor:
+        return diagonal_response(*self.dynamics(dtype), length)
+
+    def as_modes(self, dtype: torch.dtype) -> Modes:
+        """The recurrence that the filter is: S / 2 complex states."""
+        gains, rates = self.dynamics(dtype)
+        return Modes(rates, gains * rates.exp(), gains.real.sum(-1))
+
+    def dynamics(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """g and r of h_t = Re sum_s g_s e^(r_s t), (orders, D, S / 2) each."""
         a = torch.complex(-self.log_decay.to(dtype).exp(), self.frequency.to(dtype))
         rates = self.log_step.to(dtype).exp()[..., None] * a
         held = torch.expm1(rates) / a  # without expm1 a small step loses its digits
-        gains = torch.view_as_complex(self.readout.to(dtype)) * held
-        return diagonal_response(gains, rates, length)
+        return 2 * torch.view_as_complex(self.readout.to(dtype)) * held, rates
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """The optimiser groups: A and dt with the rate of the config, C the model's."""

@@ -65,7 +65,11 @@ def parser() -> argparse.ArgumentParser:
     add("--temperature", type=float, default=0.8)
     add("--top-k", type=int)
     add("--top-p", type=float)
-    add("--stop", help="end after this text")
+    add("--stop", nargs="+", help="end after one of these texts")
+    add("--decoder", help="online, recurrent or recompute; default: the fastest exact")
+    add(
+        "--distill", type=int, metavar="ORDER", help="first take so many modes a filter"
+    )
     add("--seed", type=int)
 
     time = commands.add_parser(
@@ -162,6 +166,8 @@ def run_train(options: argparse.Namespace) -> int:
 def run_sample(options: argparse.Namespace) -> int:
     """Stream the prompt's continuation to standard output."""
     model, tokenizer, _ = checkpoints.load(options.checkpoint)
+    if options.distill is not None:
+        model = model.distill(options.distill)
     generator = torch.Generator()
     if options.seed is None:
         generator.seed()
@@ -177,6 +183,7 @@ def run_sample(options: argparse.Namespace) -> int:
         top_p=options.top_p,
         generator=generator,
         stop=options.stop,
+        decoder=options.decoder,
     )
     print(options.prompt, end="", flush=True)
     for piece in pieces:

@@ -154,8 +154,12 @@ def measure(
     subjects: Subjects,
     rounds: int = 5,
     flops: Mapping[str, float] | None = None,
+    units: Mapping[str, int] | None = None,
 ) -> list[Row]:
-    """A row for each subject at this size (B, D, L); short calls get more rounds."""
+    """A row for each subject at this size (B, D, L); short calls get more rounds.
+
+    Seconds are those of a call, or of one of as many `units` as it does.
+    """
     begun = time.perf_counter()
     memory = {name: peak_bytes(call) for name, call in subjects.items()}
     once = time.perf_counter() - begun
@@ -163,10 +167,10 @@ def measure(
         memory = {name: peak_bytes(call) for name, call in subjects.items()}
     rounds = max(5, min(rounds, int(PATIENCE / once)))
     spent = compare(subjects, rounds, settle=once < PATIENCE)
+    done = dict.fromkeys(subjects, 1) | {**(units or {})}
+    each = {n: tuple(s / done[n] for s in spent[n]) for n in subjects}
     return [
-        Row(
-            suite, task, name, *size, spent[name], memory[name], (flops or {}).get(name)
-        )
+        Row(suite, task, name, *size, each[name], memory[name], (flops or {}).get(name))
         for name in subjects
     ]
 

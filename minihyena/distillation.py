@@ -28,6 +28,7 @@ __all__ = [
 
 MORE = 8  # directions beyond S that are looked at to find the first S
 EDGE, FADED = 1 - 1e-6, 1e-9  # the largest and smallest |pole|
+NOISE = 1e-12  # singular values that are rounding, relative to the largest
 SMALL = 1e-7  # directions that the least squares leave alone, relative to the largest
 
 
@@ -60,7 +61,8 @@ def fit_modes(h: Tensor, order: int) -> Modes:
     real part needs one; the other's residue is 0, and it stands behind.
 
     A channel with a pole outside the unit circle (it grows at times, and would explode)
-    is taken as if zeros followed, for then no pole is outside.
+    gets the better of two: that pole moved onto the circle, or the poles of the filter
+    with zeros after it, which lie inside.
     Raises ValueError for another shape, for an order below 1 or above `most_order`, and
     for a filter that is not finite.
     Source: Kung 1978; of long convolutions Massaroli et al. 2023 (arXiv 2310.18780).
@@ -76,20 +78,36 @@ def fit_modes(h: Tensor, order: int) -> Modes:
         raise ValueError("the filter is not finite: it has NaN or infinite taps")
     h = h.detach().double()
     poles = _poles(h, order)
+    modes, error = _inside(h, poles)
     unstable = poles.abs().amax(-1) > EDGE
     if unstable.any():
         poles[unstable] = _poles(pad(h[unstable], (0, h.shape[-1])), order)
+        other, error_of_it = _inside(h, poles)
+        better = (error_of_it < error)[:, None]
+        rates, residues = (
+            torch.where(better, x, y) for x, y in zip(other[:2], modes[:2], strict=True)
+        )
+        modes = Modes(rates, residues, h[:, 0])
+    return modes
+
+
+def _inside(h: Tensor, poles: Tensor) -> tuple[Modes, Tensor]:
+    """The best modes with these poles, moved into the circle, and their error (D,)."""
     poles = torch.polar(poles.abs().clamp(FADED, EDGE), poles.angle())
-    first = poles.imag.argsort(descending=True)
+    first = poles.imag.argsort(descending=True, stable=True)
     rates = poles.gather(-1, first).log()
-    return Modes(rates, _residues(h, rates), h[:, 0])
+    modes = Modes(rates, _residues(h, rates), h[:, 0])
+    return modes, (modes.response(h.shape[-1]) - h).norm(dim=-1)
 
 
 def _poles(h: Tensor, order: int) -> Tensor:
     """h (D, L) -> (D, S) complex."""
     u, s = _leading(h, order)
+    s = s.where(s > NOISE * s[:, :1], 0)  # a filter of fewer modes gets no others
     states = u * s[:, None].sqrt()
-    shift = torch.linalg.lstsq(states[:, :-1], states[:, 1:]).solution
+    shift = torch.linalg.lstsq(
+        states[:, :-1], states[:, 1:], rcond=NOISE, driver="gelsd"
+    ).solution
     poles: Tensor = torch.linalg.eigvals(shift)
     return poles
 
@@ -129,7 +147,7 @@ def _residues(h: Tensor, rates: Tensor) -> Tensor:
     basis = torch.cat([powers.real, -powers.imag], dim=-1)
     found = torch.linalg.lstsq(basis, h[:, 1:, None], rcond=SMALL, driver="gelsd")
     real, imag = found.solution[..., 0].chunk(2, dim=-1)
-    return torch.complex(real, imag)
+    return torch.complex(real, imag) * upper
 
 
 @torch.no_grad()

@@ -57,8 +57,9 @@ def check_input(u: Tensor, width: int, weight: Tensor, max_length: int) -> None:
             f"u is on {u.device}, the weights on {weight.device}; "
             "move one of them with .to(device)"
         )
-    casting = torch.is_autocast_enabled(u.device.type) and u.is_floating_point()
-    if u.dtype != weight.dtype and not casting:
+    if u.dtype != weight.dtype and not (
+        u.is_floating_point() and torch.is_autocast_enabled(u.device.type)
+    ):
         raise TypeError(
             f"u is {u.dtype}, the weights are {weight.dtype}; "
             "convert one of them with .to(dtype)"

@@ -151,8 +151,8 @@ class Mixer(nn.Module):
         Raises ValueError for a wrong shape, a step after the last, a state of other
         weights or on another device, TypeError for a dtype other than the weights'.
         """
-        batch, time, max_length, memory, weights = state
         check_step(self, u, state)
+        batch, time, max_length, memory, weights = state
         self.check(u[:, None])
         branch = [_branch(m, u.device) for m in memory]
         y = u[:, None]
@@ -215,8 +215,9 @@ class Mixer(nn.Module):
 
 
 def fingerprint(module: nn.Module) -> int:
-    """A number that tells its weights from others."""
-    crc = crc32(type(module).__name__.encode())
+    """A number that tells it from one with other weights or another configuration."""
+    config = getattr(module, "config", None)
+    crc = crc32(f"{type(module).__name__} {config}".encode())
     for weight in module.state_dict().values():
         digits = weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         crc = crc32(digits.numpy().data, crc)

@@ -163,7 +163,10 @@ class LanguageModel(nn.Module):
 
         None if a hook or another forward wants to see whole sequences.
         """
-        if not all(is_plain(module, type(module)) for module in self.modules()):
+        own = is_plain(self, LanguageModel) and all(
+            type(block) is Block for block in self.blocks
+        )
+        if not (own and all(is_plain(m, type(m)) for m in self.modules())):
             return ()
         known = [getattr(block.mixer, "decoders", ()) for block in self.blocks]
         return tuple(d for d in DECODERS if all(d in each for each in known))
@@ -191,8 +194,8 @@ class LanguageModel(nn.Module):
 
         The old state stays valid. Raises as `forward` and Mixer.step.
         """
-        batch, time, max_length, states, weights = state
         check_step(self, ids[..., None], state)
+        batch, time, max_length, states, weights = state
         check_ids(ids[:, None], self.config.vocab_size, max_length)
         r, new = self.embedding(ids), []
         for block, state in zip(self.blocks, states, strict=True):

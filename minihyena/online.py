@@ -20,7 +20,7 @@ from minihyena.memory import Memory
 
 __all__ = ["BASE", "DirectConv", "OnlineConv", "RunningConv", "tiles"]
 
-BASE = 32  # up to here a direct product is quicker than a tile's transforms
+BASE = 64  # up to here a direct product is quicker than a tile's transforms
 
 
 class RunningConv(Memory):

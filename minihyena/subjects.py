@@ -5,9 +5,10 @@ ones: the same numbers, written the way they are usually written.
 B batch, D width, L length.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -23,6 +24,7 @@ from minihyena.generation import sample
 from minihyena.hyena import HyenaConfig, HyenaOperator, hyena_recurrence
 from minihyena.model import LanguageModel, LMConfig, drawing_from
 from minihyena.rivals.attention import AttentionConfig, SoftmaxAttention
+from minihyena.rivals.modal import ModalConfig
 from minihyena.training import token_loss
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
 
 Call = Callable[[], object]
 KEPT = "minihyena, filter kept"  # its spectrum too, as in evaluation
+NEW, MODES = 1000, 16  # tokens to write, modes of a recurrent filter
 QUADRATIC = 4096  # the longest signal that is convolved tap by tap
 
 
@@ -246,32 +249,76 @@ def _train_step(
 def generate_rows(
     batch: int, width: int, lengths: Sequence[int], rounds: int
 ) -> Iterator[list[Row]]:
-    """Eight tokens after a prompt, all of the past computed again for each of them."""
-    new = 8
+    """Writing with four layers: a token after a prompt, in the mean of 1,000 with the
+    prompt included, and the slowest of them; and as many tokens as `length` from one.
+    Recomputing is timed over four tokens, as each of them costs the same.
+    """
     for length in lengths:
-        models = _models(width, length + new)
-        ids = torch.randint(65, (batch, length), generator=_seeded(length))
-        calls = {
-            name: partial(_write, model.eval(), ids, new)
-            for name, model in models.items()
-        }
-        flops = {
-            name: float(sum(model.flops(length + i, batch) for i in range(new)))
-            for name, model in models.items()
+        models = _models(width, length + NEW, depth=4)
+        modal = replace(models[OURS].config.mixer, filter=ModalConfig(MODES))
+        config = replace(models[OURS].config, mixer=modal)
+        writers = {
+            OURS: _Writer(models[OURS], "online", NEW),
+            "recomputed": _Writer(models[OURS], "recompute", 4),
+            f"recurrent, {MODES} modes": _Writer(
+                LanguageModel(config, _seeded(0)), "recurrent", NEW
+            ),
+            "attention, KV cache": _Writer(models["attention"], "online", NEW),
         }
         size = (batch, width, length)
-        yield measure("generate", f"{new} tokens", size, calls, rounds, flops)
+        ids = torch.randint(65, (batch, length), generator=_seeded(length))
+        calls: dict[str, Call] = {
+            name: partial(writer, ids) for name, writer in writers.items()
+        }
+        units = {name: writer.tokens for name, writer in writers.items()}
+        rows = measure("generate", "a token", size, calls, rounds, units=units)
+        slowest = [
+            replace(
+                row,
+                task="slowest token",
+                seconds=tuple(writers[row.name].slowest[-len(row.seconds) :]),
+                peak_bytes=None,
+            )
+            for row in rows
+        ]
+        yield rows + slowest
+        from_one = {
+            name: partial(writers[name], ids[:, :1], length)
+            for name in (OURS, f"recurrent, {MODES} modes")
+        }
+        yield measure("generate", "all tokens", size, from_one, rounds)
 
 
-def _write(model: LanguageModel, ids: Tensor, new: int) -> list[Tensor]:
-    return list(sample(model, ids, new, generator=_seeded(0)))
+class _Writer:
+    """Lets a model write, and notes how long its slowest token took: the first one,
+    which waits for the prompt, apart.
+    """
+
+    def __init__(self, model: LanguageModel, decoder: str, tokens: int) -> None:
+        self.model, self.decoder, self.tokens = model.eval(), decoder, tokens
+        self.slowest: list[float] = []
+
+    def __call__(self, ids: Tensor, tokens: int | None = None) -> None:
+        stream = sample(
+            self.model,
+            ids,
+            tokens or self.tokens,
+            decoder=self.decoder,
+            generator=_seeded(0),
+        )
+        next(stream)
+        slowest, before = 0.0, time.perf_counter()
+        for _ in stream:
+            now = time.perf_counter()
+            slowest, before = max(slowest, now - before), now
+        self.slowest.append(slowest)
 
 
-def _models(width: int, length: int) -> dict[str, LanguageModel]:
-    """Two layers each, the attention model as large as the Hyena model."""
+def _models(width: int, length: int, depth: int = 2) -> dict[str, LanguageModel]:
+    """As many layers each, the attention model as large as the Hyena model."""
     kinds = {OURS: "hyena", "attention": "attention"}
     configs = equal_parameters(
-        [LMConfig(65, mixer=k, width=width, max_length=length) for k in kinds.values()]
+        [LMConfig(65, length, width, depth, mixer=kind) for kind in kinds.values()]
     )
     pairs = zip(kinds, configs, strict=True)
     return {name: LanguageModel(config, _seeded(0)) for name, config in pairs}
@@ -295,5 +342,5 @@ SUITES = {
     "conv": Suite(conv_rows, 1, 256, tuple(2**i for i in range(6, 18))),
     "layer": Suite(layer_rows, 1, 256, tuple(2**i for i in range(8, 17))),
     "train": Suite(train_rows, 4, 128, (256, 1024, 4096)),
-    "generate": Suite(generate_rows, 1, 128, (256, 1024, 4096)),
+    "generate": Suite(generate_rows, 1, 128, (1024, 8192, 16384)),
 }

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from minihyena import LanguageModel, LMConfig, mixers, sample, sample_text
 from minihyena.corpora import ByteTokenizer, CharacterTokenizer
-from minihyena.generation import draw
+from minihyena.generation import decoders_of, draw
 
 PROBABILITIES = torch.tensor([0.05, 0.4, 0.1, 0.25, 0.2])
 
@@ -216,6 +216,43 @@ def test_a_sliding_window_forgets_the_oldest_tokens() -> None:
     assert shown == [whole[max(0, t - 4) : t] for t in range(2, 8)]
 
 
+@pytest.mark.parametrize("mixer", ["hyena", "attention", "gru"])
+def test_a_sliding_window_forgets_a_quarter_at_a_time(mixer: str) -> None:
+    """So that what is remembered is made anew now and then, not for every token."""
+    model = build(mixer, max_length=16).double()
+    calls: list[int] = []
+    model.prefill, prefill = (  # type: ignore[method-assign]
+        lambda ids, *rest: calls.append(ids.shape[1]) or prefill(ids, *rest),
+        model.prefill,
+    )
+    for temperature in (0, 1):
+        one, other = (
+            torch.cat(
+                [
+                    *sample(
+                        model,
+                        prompt(1, 2),
+                        60,
+                        temperature=temperature,
+                        generator=seeded(),
+                        slide=True,
+                        decoder=decoder,
+                    )
+                ]
+            )
+            for decoder in ("online", "recompute")
+        )
+        assert torch.equal(one, other)
+        assert calls == [2, *[13] * 12]
+        calls.clear()
+        whole = torch.cat([prompt(1, 2)[0], one])
+        for t in range(2, 62):
+            first = 4 * max(0, math.ceil((t - 16) / 4))
+            with torch.no_grad():
+                logits = model(whole[None, first:t])[0, -1]
+            assert temperature or whole[t] == logits.argmax()
+
+
 def test_a_long_prompt_slides_too() -> None:
     assert len([*sample(build(), torch.zeros(1, 40).long(), 3, slide=True)]) == 3
 
@@ -248,6 +285,100 @@ def test_an_impossible_wish_is_refused_before_any_token(
         sample(build(), **({"ids": prompt(), "length": 3} | options))
 
 
+# Prompts of different lengths
+
+
+@pytest.mark.parametrize("decoder", ["online", "recompute"])
+@pytest.mark.parametrize("mixer", mixers)
+def test_prompts_of_different_lengths_are_continued_as_each_would_be_alone(
+    mixer: str, decoder: str
+) -> None:
+    model = build(mixer, max_length=40).double()
+    rows = [torch.randint(5, (n,), generator=seeded(n)) for n in (7, 1, 20, 7)]
+    new = torch.stack([*sample(model, rows, 12, temperature=0, decoder=decoder)], dim=1)
+    for row, text in zip(rows, new, strict=True):
+        whole = torch.cat([row, text])
+        with torch.no_grad():
+            expected = model(whole[None])[0, len(row) - 1 : -1].argmax(-1)
+        assert torch.equal(text, expected)
+
+
+def test_the_first_tokens_come_when_all_prompts_are_read() -> None:
+    model, rows = Successor(50), [torch.tensor([3]), torch.tensor([20, 21, 22])]
+    stream = sample(model, rows, 4, temperature=0)
+    assert [tokens.tolist() for tokens in stream] == [[k, 19 + k] for k in (4, 5, 6, 7)]
+
+
+def test_a_stop_sees_what_is_new_in_every_row() -> None:
+    rows = [torch.tensor([3]), torch.tensor([20, 21, 22])]
+    seen: list[list[list[int]]] = []
+
+    def stop(new: Tensor) -> bool:
+        seen.append(new.tolist())
+        return new.shape[1] == 2
+
+    assert len([*sample(Successor(50), rows, 9, temperature=0, stop=stop)]) == 2
+    assert seen == [[[4], [23]], [[4, 5], [23, 24]]]
+
+
+def test_the_longest_prompt_counts_for_the_limit() -> None:
+    rows = [torch.zeros(2).long(), torch.zeros(12).long()]
+    assert len([*sample(build(), rows, 4)]) == 4
+    with pytest.raises(ValueError, match=r"prompt of 12 and 5 .* ask for 4 or"):
+        sample(build(), rows, 5)
+    for bad in ([], [torch.zeros(0).long(), torch.zeros(3).long()]):
+        with pytest.raises(ValueError, match="at least one token; got"):
+            sample(build(), bad, 1)
+
+
+# Decoders
+
+
+def test_the_default_decoder_is_the_fastest_that_there_is() -> None:
+    assert decoders_of(Fixed()) == ("recompute",)
+    assert decoders_of(build("hyena")) == ("online", "recompute")
+    assert decoders_of(build("gru")) == ("recurrent", "online", "recompute")
+    model, asked = build("gru"), []
+    prefill = model.prefill
+    model.prefill = lambda *a: asked.append(a[2]) or prefill(*a)  # type: ignore[method-assign, func-returns-value, assignment]
+    [*sample(model, prompt(), 3)]
+    assert asked == ["recurrent"]
+
+
+def test_a_model_is_read_once_and_then_step_by_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[tuple[str, tuple[int, ...]]] = []
+
+    def watch(name: str) -> None:
+        method = getattr(LanguageModel, name)
+
+        def watched(self: Any, ids: Tensor, *rest: Any) -> Any:
+            calls.append((name, tuple(ids.shape)))
+            return method(self, ids, *rest)
+
+        monkeypatch.setattr(LanguageModel, name, watched)
+
+    for name in ("forward", "prefill", "step"):
+        watch(name)
+    [*sample(build(), prompt(1, 2, 3), 4)]
+    assert calls == [("prefill", (1, 3)), *[("step", (1,))] * 3]
+
+
+@pytest.mark.parametrize(
+    ("decoder", "words"),
+    [
+        ("recurrent", "unknown decoder of this model 'recurrent'; .*: recompute, onl"),
+        ("onlin", "unknown decoder of this model 'onlin'; .* first: online, recompute"),
+    ],
+)
+def test_a_decoder_that_the_model_has_not_is_refused_at_the_call(
+    decoder: str, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        sample(build(), prompt(), 3, decoder=decoder)
+
+
 # Text
 
 LETTERS = CharacterTokenizer("abcdefghij")
@@ -262,6 +393,31 @@ def test_text_streams_piece_by_piece() -> None:
 def test_text_ends_after_the_first_stop_in_what_is_new() -> None:
     pieces = sample_text(Successor(10), LETTERS, "abc", 99, temperature=0, stop="bc")
     assert "".join(pieces) == "defghijabc"
+
+
+@pytest.mark.parametrize("stops", [["xx", "bc"], ("hij", "bc", "ja"), {"bc": 1}])
+def test_text_ends_after_whichever_stop_comes_first(stops: Any) -> None:
+    pieces = sample_text(Successor(10), LETTERS, "abc", 99, temperature=0, stop=stops)
+    assert "".join(pieces) == ("defghij" if "hij" in stops else "defghijabc")
+
+
+def test_several_texts_stream_side_by_side_and_end_on_their_own() -> None:
+    prompts = ["abc", "h", "ab"]
+    pieces = [
+        *sample_text(Successor(10), LETTERS, prompts, 99, temperature=0, stop="bc")
+    ]
+    assert pieces[0] == ["d", "i", "c"]
+    assert ["".join(text) for text in zip(*pieces, strict=True)] == [
+        "defghijabc", "ijabc", "cdefghijabc",
+    ]  # fmt: skip
+    assert len(pieces) == 11
+    assert pieces[-1] == ["", "", "c"]
+
+
+def test_several_texts_in_bytes_come_out_whole() -> None:
+    model = Reciting(list("é€".encode()))
+    pieces = [*sample_text(model, ByteTokenizer(), ["x", "y"], 4, temperature=0)]
+    assert pieces == [["", ""], ["é", "é"], ["", ""], ["", ""], ["\ufffd", "\ufffd"]]
 
 
 def test_text_slides_beyond_max_length_unless_told_not_to() -> None:
@@ -289,7 +445,7 @@ class Reciting(nn.Module):
         self.table = nn.Parameter(100 * torch.eye(256)[[*ids, 0]])
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.table[None, : ids.shape[1]]
+        return self.table[None, : ids.shape[1]].expand(len(ids), -1, -1)
 
 
 def recite(data: bytes, **options: Any) -> list[str]:

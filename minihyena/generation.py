@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from minihyena.corpora import Tokenizer
 from minihyena.errors import choose
-from minihyena.mixer import State
+from minihyena.mixer import DECODERS, State
 
 __all__ = ["decoders_of", "draw", "sample", "sample_text"]
 
@@ -71,10 +71,7 @@ def sample(
             f"{limit}; ask for {max(limit - longest, 0)} or pass slide=True to "
             "forget the oldest"
         )
-    known = decoders_of(model)
-    reader = _Reader(
-        model, choose("decoder of this model", decoder or known[0], known), limit
-    )
+    reader = _Reader(model, _chosen(model, decoder), limit)
 
     def tokens() -> Iterator[Tensor]:
         ends = torch.tensor([len(row) for row in rows], device=rows[0].device)
@@ -101,18 +98,30 @@ def decoders_of(model: nn.Module) -> tuple[str, ...]:
     return (*getattr(model, "decoders", ()), "recompute")
 
 
+def _chosen(model: nn.Module, decoder: str | None) -> str:
+    known = decoders_of(model)
+    if decoder is None or decoder in known:
+        return decoder or known[0]
+    choose("decoder", decoder, (*DECODERS, "recompute"))
+    raise ValueError(
+        f"this model has no decoder {decoder!r}, only {', '.join(known)}; a Hyena "
+        "model gets a recurrent one from LanguageModel.distill(order)"
+    )
+
+
 class _Reader:
     """Finds the logits of the next token, and remembers what its decoder needs."""
 
     def __init__(self, model: Any, decoder: str, limit: int | None) -> None:
         self.model, self.decoder, self.limit = model, decoder, limit
+        self.modules = [*model.modules()]
         self.state: State | None = None
         self.first = 0  # how many of the oldest tokens are forgotten
 
     def next_logits(self, text: Tensor, more: int) -> Tensor:
         """All tokens so far (B, T), `more` to come after the next -> logits (B, V)."""
         first = self._forgotten(text.shape[1])
-        with _evaluating(self.model):
+        with self._evaluating():
             if self.decoder == "recompute":
                 logits: Tensor = self.model(text[:, first:])[:, -1]
             elif self.state is None or first != self.first:
@@ -126,26 +135,25 @@ class _Reader:
         self.first = first
         return logits
 
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """No gradients, evaluation mode; afterwards every module is as it was."""
+        training = [module for module in self.modules if module.training]
+        if training:
+            self.model.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            for module in training:
+                module.training = True
+
     def _forgotten(self, length: int) -> int:
         """A quarter of the limit at a time, as often as it takes."""
         if self.limit is None or length <= self.limit:
             return 0
         some = max(1, self.limit // 4)
         return -(-(length - self.limit) // some) * some
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """No gradients, evaluation mode; afterwards every module is as it was."""
-    training = [module for module in model.modules() if module.training]
-    if training:
-        model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def sample_text(

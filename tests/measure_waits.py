@@ -49,9 +49,13 @@ def explorers() -> Iterator[explore.Explorer]:
     }
     yield explore.MatrixLens(twins, text=LETTERS, tokenizer=corpora.ByteTokenizer())
     yield explore.FilterStudio(twins["hyena"])
+    yield explore.FilterBuilder()
     yield explore.TokenMixer()
     yield explore.WrapAround()
     yield explore.TurningHands()
+    yield explore.TokenLoop(twins["hyena"])
+    model, letters = twins["hyena"], corpora.ByteTokenizer()
+    yield explore.OrderSlider(model, letters, text=LETTERS[0], prompt=LETTERS[1])
     yield explore.ScalingPlot()
 
 
@@ -90,6 +94,8 @@ def main() -> int:
     share = share_of_import()
     print(f"import minihyena: {share:.3f} of torch's own import")
     slow = share > IMPORT
+    # The first optimiser imports a compiler; in the notebook it is made before a check.
+    torch.optim.Adam([torch.zeros(1)])
     print(f"{'exercise':24}{'slowest check':>16}")
     for name, ex in lessons.exercises.items():
         most = max(verdicts(ex))

@@ -16,7 +16,6 @@ from minihyena import (
     LanguageModel,
     LMConfig,
     checkpoints,
-    corpora,
     distillation,
     sample,
 )
@@ -367,8 +366,7 @@ def test_a_trained_model_needs_few_modes() -> None:
     model, tokenizer, notes = checkpoints.load(
         ROOT / "data" / "checkpoints" / "python_docs.safetensors"
     )
-    text = corpora.load(notes["corpus"]).validation
-    length = model.config.max_length
+    text, length = tokenizer.encode(notes["held_out"]), model.config.max_length
     ids = torch.stack([text[i : i + length + 1] for i in range(0, 16 * length, length)])
     small = model.distill(4)
     found = distillation.report(model, small, ids)

@@ -24,9 +24,12 @@ from minihyena.corpora import CharacterTokenizer, Corpus
 from minihyena.doctor import Finding
 from minihyena.explore import (
     Card,
+    FilterBuilder,
     FilterStudio,
     MachineCard,
     OrderBuilder,
+    OrderSlider,
+    TokenLoop,
     TokenMixer,
     TrainingRoom,
     TurningHands,
@@ -137,19 +140,25 @@ def wait_for(condition, seconds=20):
         "mixer",
         "studio",
         "compared studio",
+        "filter builder",
         "room",
         "order builder",
         "wrap-around",
         "turning hands",
+        "token loop",
+        "order slider",
     ]
 )
 def explorer(request, factory, corpus):
     model = factory("hyena")
     made = {
         "mixer": TokenMixer,
+        "filter builder": FilterBuilder,
         "order builder": OrderBuilder,
         "wrap-around": WrapAround,
         "turning hands": TurningHands,
+        "token loop": lambda: TokenLoop(model),
+        "order slider": lambda: OrderSlider(model, corpus.tokenizer, text="the fox"),
         "studio": lambda: FilterStudio(model),
         "compared studio": lambda: FilterStudio(model, snapshot(model)),
         "room": lambda: make_room(factory, corpus),

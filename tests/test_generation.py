@@ -368,8 +368,8 @@ def test_a_model_is_read_once_and_then_step_by_step(
 @pytest.mark.parametrize(
     ("decoder", "words"),
     [
-        ("recurrent", "unknown decoder of this model 'recurrent'; .*: recompute, onl"),
-        ("onlin", "unknown decoder of this model 'onlin'; .* first: online, recompute"),
+        ("recurrent", r"no decoder 'recurrent', only online, recompute; .*distill"),
+        ("onlin", "unknown decoder 'onlin'; known, nearest first: online"),
     ],
 )
 def test_a_decoder_that_the_model_has_not_is_refused_at_the_call(

@@ -3,6 +3,7 @@
 `pytest tests/test_lessons.py -k running_mean` lists what an exercise lacks.
 """
 
+import ast
 import math
 import pickle
 import random
@@ -11,12 +12,19 @@ from copy import deepcopy
 import numpy as np
 import pytest
 import torch
-from wrong_answers import BANK, nb03, nb05, nb06, nb07, nb10
+from wrong_answers import BANK, nb03, nb04, nb05, nb06, nb07, nb10, nb11
 
-from minihyena import causal_conv, lessons, toeplitz
+from minihyena import (
+    ImplicitConfig,
+    ImplicitFilter,
+    causal_conv,
+    lessons,
+    toeplitz,
+)
 from minihyena.lessons import Incorrect, NotAttempted
 from minihyena.lessons.comparing import show
 from minihyena.lessons.notebook_09.train_step import Descent
+from minihyena.model import drawing_from
 
 SEEDS = range(20)
 ALL = pytest.mark.parametrize("ex", lessons.exercises.values(), ids=lambda ex: ex.id)
@@ -38,8 +46,18 @@ def compiled(text, name):
     """The function that a cell with this text defines, after the notebook's imports."""
     cell = {"deepcopy": deepcopy, "math": math, "torch": torch}
     cell |= {"causal_conv": causal_conv, "toeplitz": toeplitz}
+    cell |= {"ImplicitConfig": ImplicitConfig, "ImplicitFilter": ImplicitFilter}
+    cell["drawing_from"] = drawing_from
     exec(text, cell)
     return cell[name]
+
+
+def only_in_the_solution(ex):
+    """The lines that a learner has to find, at least one."""
+    known = ex.stub.splitlines()
+    found = [line for line in ex.source.splitlines() if line and line not in known]
+    assert found
+    return found
 
 
 def mean_by_matrix(u):
@@ -84,6 +102,7 @@ ALSO_RIGHT = {
     "00.count_pairs": lambda length: sum(range(length + 1)),
     "00.draw": box_muller,
     **nb03.ALSO_RIGHT,
+    **nb04.ALSO_RIGHT,
     **nb05.ALSO_RIGHT,
     "06.hyena_operator": nb06.right,
     "06.as_paper": lambda h, d: [nb06.impulse(h)[0], *nb06.shifted(h, d)],
@@ -99,6 +118,7 @@ ALSO_RIGHT = {
         np.average(losses.numpy(), weights=counts.numpy())
     ),
     **nb10.ALSO_RIGHT,
+    **nb11.ALSO_RIGHT,
 }
 
 
@@ -132,6 +152,7 @@ TOO_FAR = {
     "00.count_pairs": [lambda length: length * (length + 1) // 2 + 1],
     "00.draw": [lambda n, *, generator: box_muller(n, generator=generator) + 0.8],
     **nb03.TOO_FAR,
+    **nb04.TOO_FAR,
     **nb05.TOO_FAR,
     "06.hyena_operator": [
         lambda v, *stages: nb06.right(v, *stages) + 1e-3 * v,
@@ -153,6 +174,7 @@ TOO_FAR = {
     "09.sample": [sample_half_greedy],
     "09.perplexity": [lambda *args: ALSO_RIGHT["09.perplexity"](*args) * (1 + 1e-4)],
     **nb10.TOO_FAR,
+    **nb11.TOO_FAR,
 }
 
 
@@ -208,9 +230,13 @@ def test_the_stub_is_a_cell_without_types_that_reports_not_attempted(ex):
     stub = compiled(ex.stub, ex.name)
     assert stub.__doc__ == ex.answer.__doc__
     assert not stub.__annotations__
-    assert ex.stub.endswith("\n    raise NotImplementedError")
-    body = ex.source.removeprefix(ex.stub.removesuffix("    raise NotImplementedError"))
-    assert not any(line.strip() in ex.stub for line in body.splitlines() if line)
+    assert ex.stub.endswith("    raise NotImplementedError")
+    for node in ast.walk(ast.parse(ex.stub)):
+        if isinstance(node, ast.FunctionDef):
+            *doc, last = node.body
+            assert len(doc) == (ast.get_docstring(node) is not None)
+            assert ast.unparse(last) == "raise NotImplementedError"
+    assert not any(line.strip() in ex.stub for line in only_in_the_solution(ex))
     with pytest.raises(NotAttempted):
         ex.verify(stub)
 
@@ -239,9 +265,7 @@ def test_a_check_neither_shows_the_solution_nor_more_than_eight_numbers(ex, caps
         ex.check(wrong)
     printed = capsys.readouterr().out
     assert printed.count("✗ Incorrect: ") == len(BANK[ex.id])
-    body = ex.source.splitlines()[len(ex.stub.splitlines()) - 1 :]
-    assert body
-    assert not any(line.strip() in printed for line in body)
+    assert not any(line.strip() in printed for line in only_in_the_solution(ex))
     assert show(torch.arange(9.0)) == "[0, 1, 2, 3, 4, 5, 6, 7, …]"
     shown = [line for line in printed.splitlines() if line.startswith("  got")]
     assert all(line.count(",") <= 9 for line in shown)

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minihyena.explore.base import Explorer
     from minihyena.explore.card import Card
+    from minihyena.explore.filter_builder import FilterBuilder
     from minihyena.explore.filter_studio import FilterStudio
     from minihyena.explore.filter_views import snapshot
     from minihyena.explore.gate_playground import GatePlayground
     from minihyena.explore.machine_card import MachineCard
     from minihyena.explore.matrix_lens import MatrixLens
     from minihyena.explore.order_builder import OrderBuilder
+    from minihyena.explore.order_slider import OrderSlider
     from minihyena.explore.parts import table, texts
     from minihyena.explore.scaling_plot import ScalingPlot
+    from minihyena.explore.token_loop import TokenLoop
     from minihyena.explore.token_mixer import TokenMixer
     from minihyena.explore.training_room import TrainingRoom
     from minihyena.explore.turning_hands import TurningHands
@@ -29,12 +32,15 @@ if TYPE_CHECKING:
 __all__ = [
     "Card",
     "Explorer",
+    "FilterBuilder",
     "FilterStudio",
     "GatePlayground",
     "MachineCard",
     "MatrixLens",
     "OrderBuilder",
+    "OrderSlider",
     "ScalingPlot",
+    "TokenLoop",
     "TokenMixer",
     "TrainingRoom",
     "TurningHands",
@@ -47,12 +53,15 @@ __all__ = [
 _HOMES = {
     "Card": "card",
     "Explorer": "base",
+    "FilterBuilder": "filter_builder",
     "FilterStudio": "filter_studio",
     "GatePlayground": "gate_playground",
     "MachineCard": "machine_card",
     "MatrixLens": "matrix_lens",
     "OrderBuilder": "order_builder",
+    "OrderSlider": "order_slider",
     "ScalingPlot": "scaling_plot",
+    "TokenLoop": "token_loop",
     "TokenMixer": "token_mixer",
     "TrainingRoom": "training_room",
     "TurningHands": "turning_hands",

@@ -3,17 +3,17 @@
 from typing import Any
 
 from minihyena.explore.base import Explorer
+from minihyena.explore.filter_figure import draw, figure_of, numbers_of
 from minihyena.explore.filter_views import (
     filters_of,
     names_of,
+    parameters_of,
     reach_of,
     snapshot,
     taps,
     view,
 )
-from minihyena.explore.look import AFTER, BEFORE, panels
 from minihyena.explore.parts import choice, slider
-from minihyena.explore.style import INK
 
 __all__ = ["FilterStudio"]
 
@@ -57,7 +57,8 @@ class FilterStudio(Explorer):
             "channel": slider("Channel", range(min(width for _, width in shapes))),
             "length": slider("Length", [*lengths, most], most),
         }
-        super().__init__(pickers, _figure(bool(self.before)), surprise_seed=seed)
+        figure = figure_of(compare=bool(self.before))
+        super().__init__(pickers, figure, surprise_seed=seed)
 
     def _compute(self) -> None:
         (layer, order), channel, length = (
@@ -66,16 +67,16 @@ class FilterStudio(Explorer):
         source = self.filters[layer]
         now = taps(source, length)[order, channel]
         self.now, self.then = view(now), None
-        owned = getattr(source, "parameters", lambda: ())()
         self._facts = {
             "layer": layer + 1,
             "order": order + 1,
             "channel": channel,
             "length": length,
-            "parameters": sum(p.numel() for p in owned if p.requires_grad),
+            "parameters": parameters_of(source),
             "reach": self.now.reach,
             "peak": self.now.peak,
             "centroid": self.now.centroid,
+            "band": self.now.band,
         }
         if self.before:
             then = self.before[layer][order, channel, :length]
@@ -123,54 +124,10 @@ class FilterStudio(Explorer):
         return shown
 
     def _numbers(self) -> tuple[list[str], list[tuple[Any, ...]]]:
-        header = ["Lag", "h", "cycles per token", "gain"]
-        columns: list[Any] = [range(len(self.now.h)), self.now.h.tolist()]
-        columns += [self.now.frequency.tolist(), self.now.gain.tolist()]
-        if self.then is not None:
-            header += ["h before", "gain before"]
-            columns += [self.then.h.tolist(), self.then.gain.tolist()]
-        return header, list(zip(*columns, strict=False))
+        return numbers_of(self.now, self.then)
 
     def _draw(self) -> None:
-        *old, time, spectrum, edge, peak = self.figure.data
-        now, then = self.now, self.then
-        lags = list(range(len(now.h)))
-        time.update(x=lags, y=now.h)
-        spectrum.update(x=now.frequency, y=now.gain)
-        if then is not None:
-            old[0].update(x=lags, y=then.h)
-            old[1].update(x=then.frequency, y=then.gain)
-        ends = [view.h for view in (now, then) if view is not None]
-        edge.update(
-            x=[now.reach] * 2,
-            y=[min(h.min() for h in ends), max(h.max() for h in ends)],
-        )
-        peak.update(x=[now.peak], y=[now.gain.max()])
-
-
-def _figure(compare: bool) -> Any:
-    figure = panels("In time", "In frequency", height=400)
-    for name, line in (("before", BEFORE), ("after", AFTER))[not compare :]:
-        both = {"mode": "lines", "line": line, "legendgroup": name}
-        both["name"] = name if compare else "filter"
-        figure.add_scatter(**both, row=1, col=1)
-        figure.add_scatter(**both, showlegend=False, row=1, col=2)
-    figure.add_scatter(
-        mode="lines", name="90 % of |h| is left of this line",
-        line={"color": INK, "width": 2, "dash": "dot"}, row=1, col=1,
-    )  # fmt: skip
-    figure.add_scatter(
-        mode="markers", name="largest gain", cliponaxis=False,
-        marker={"symbol": "circle-open", "size": 13, "color": INK, "line_width": 2},
-        row=1, col=2,
-    )  # fmt: skip
-    figure.update_xaxes(
-        title_text="lag (tokens back)", rangemode="tozero", row=1, col=1
-    )
-    figure.update_xaxes(title_text="cycles per token", range=[0, 0.5], row=1, col=2)
-    figure.update_yaxes(title_text="weight h<sub>lag</sub>", row=1, col=1)
-    figure.update_yaxes(title_text="gain |H|", rangemode="tozero", row=1, col=2)
-    return figure
+        draw(self.figure.data, self.now, self.then)
 
 
 def _short(value: float) -> str:

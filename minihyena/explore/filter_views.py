@@ -14,7 +14,9 @@ __all__ = [
     "FilterView",
     "filters_of",
     "names_of",
+    "parameters_of",
     "reach_of",
+    "reaches",
     "snapshot",
     "taps",
     "view",
@@ -39,6 +41,12 @@ def reach_of(f: Filter, otherwise: int = 256) -> int:
     if isinstance(f, Tensor):
         return f.shape[-1]
     return int(getattr(f, "max_length", otherwise))
+
+
+def parameters_of(f: Filter) -> int:
+    """How many trained numbers it has; 0 for a tensor or a plain function."""
+    owned = getattr(f, "parameters", lambda: ())()
+    return sum(p.numel() for p in owned if p.requires_grad)
 
 
 def taps(f: Filter, length: int) -> Tensor:
@@ -67,6 +75,12 @@ def names_of(filters: Sequence[Filter]) -> dict[str, tuple[int, int]]:
     }
 
 
+def reaches(h: Tensor) -> Tensor:
+    """h (..., L) -> (...): the lag by which 90 % of the sum of |h| lies."""
+    mass = h.abs().cumsum(-1)
+    return (mass < 0.9 * mass[..., -1:]).sum(-1)
+
+
 @dataclass(frozen=True)
 class FilterView:
     """One channel of one filter, in time and in frequency, and what can be read off."""
@@ -74,9 +88,10 @@ class FilterView:
     h: np.ndarray  # (L,) taps
     gain: np.ndarray  # (L + 1,) |H| at `frequency`
     frequency: np.ndarray  # (L + 1,) cycles per token, 0 .. 0.5
-    reach: int  # the lag by which 90 % of the sum of |h| lies
+    reach: int  # see `reaches`
     peak: float  # frequency of the largest gain
     centroid: float  # mean frequency, weighted by |H|^2
+    band: float  # the frequency below which 90 % of the sum of |H|^2 lies
 
 
 def view(h: Tensor) -> FilterView:
@@ -84,13 +99,14 @@ def view(h: Tensor) -> FilterView:
     length = h.shape[-1]
     gain = torch.fft.rfft(h, 2 * length).abs()
     frequency = torch.linspace(0, 0.5, length + 1)
-    mass = h.abs().cumsum(0)
     power = gain.square()
+    below = power.cumsum(0)
     return FilterView(
         to_numpy(h),
         to_numpy(gain),
         to_numpy(frequency),
-        int((mass < 0.9 * mass[-1]).sum()),
+        int(reaches(h)),
         float(frequency[gain.argmax()]),
         float((power * frequency).sum() / power.sum().clamp_min(1e-30)),
+        float(frequency[(below < 0.9 * below[-1]).sum()]),
     )

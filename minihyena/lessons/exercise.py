@@ -69,7 +69,8 @@ progress: dict[str, Progress] = {}
 
 @dataclass(frozen=True)
 class Exercise:
-    """An exercise: `answer` is a real, tested function; stub and source are its text.
+    """An exercise: `answer` is a real, tested function or class; stub and source are
+    its text.
 
     hints: a question first, then a pointer. minutes and stars (1 to 3) are estimates.
     """
@@ -96,13 +97,12 @@ class Exercise:
     @property
     def stub(self) -> str:
         """The text of the notebook cell: signature, docstring, NotImplementedError."""
-        head, _ = _text(self.answer)
-        return f"{head}\n    raise NotImplementedError"
+        return _text(self.answer, solved=False)
 
     @property
     def source(self) -> str:
         """The text of the solution, which is the code that the tests run."""
-        return "\n".join(_text(self.answer))
+        return _text(self.answer, solved=True)
 
     @property
     def progress(self) -> Progress:
@@ -200,19 +200,37 @@ class Borrowed:
         return self.answer(*args, **options)
 
 
-def _text(function: Function) -> tuple[str, str]:
-    """The source in two parts: signature with docstring, and body; without types."""
-    text = inspect.getsource(function)
-    text = re.sub(r"  # type: ignore.*", "", text)  # not for learners
-    node = ast.parse(text).body[0]
-    assert isinstance(node, ast.FunctionDef)
+def _text(answer: Function, solved: bool) -> str:
+    """The source without types: all of it, or NotImplementedError for every body.
+
+    answer: a function, or a class, of which every method is a part to be written.
+    """
+    text = re.sub(r"  # type: ignore.*", "", inspect.getsource(answer))  # not for them
+    lines, node = text.splitlines(), ast.parse(text).body[0]
+    if isinstance(node, ast.FunctionDef):
+        return _function(lines, node, solved)
+    assert isinstance(node, ast.ClassDef)
+    methods = [part for part in node.body if isinstance(part, ast.FunctionDef)]
+    head = "\n".join(lines[: methods[0].lineno - 1])
+    parts = (_function(lines, method, solved) for method in methods)
+    return head + "\n" + "\n\n".join(parts)
+
+
+def _function(lines: list[str], node: ast.FunctionDef, solved: bool) -> str:
+    """Signature and docstring, if there is one, and the body or what stands for it."""
     for argument in ast.walk(node.args):
         if isinstance(argument, ast.arg):
             argument.annotation = None
-    lines, doc = text.splitlines(), node.body[0]
-    head = [f"def {node.name}({ast.unparse(node.args)}):"]
-    head += lines[doc.lineno - 1 : doc.end_lineno]
-    return "\n".join(head), "\n".join(lines[doc.end_lineno :])
+    indent, first = " " * node.col_offset, node.body[0]
+    start = first.lineno - 1
+    head = [f"{indent}def {node.name}({ast.unparse(node.args)}):"]
+    if ast.get_docstring(node) is not None:
+        head += lines[start : first.end_lineno]
+        start = first.end_lineno or start
+    body = lines[start : node.end_lineno]
+    if not solved:
+        body = [f"{indent}    raise NotImplementedError"]
+    return "\n".join(head + body)
 
 
 @contextmanager

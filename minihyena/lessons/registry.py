@@ -4,11 +4,13 @@ from minihyena.errors import choose
 from minihyena.lessons import (
     notebook_00,
     notebook_03,
+    notebook_04,
     notebook_05,
     notebook_06,
     notebook_07,
     notebook_09,
     notebook_10,
+    notebook_11,
 )
 from minihyena.lessons.exercise import Exercise
 
@@ -19,11 +21,13 @@ exercises: dict[str, Exercise] = {
     for ex in (
         *notebook_00.EXERCISES,
         *notebook_03.EXERCISES,
+        *notebook_04.EXERCISES,
         *notebook_05.EXERCISES,
         *notebook_06.EXERCISES,
         *notebook_07.EXERCISES,
         *notebook_09.EXERCISES,
         *notebook_10.EXERCISES,
+        *notebook_11.EXERCISES,
     )
 }
 

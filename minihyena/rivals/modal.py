@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from minihyena.fast_conv import auto_conv
 from minihyena.online import RunningConv
@@ -68,17 +69,23 @@ class ModalConv(RunningConv):
         return y
 
     def _absorb(self, u: Tensor) -> Tensor:
-        h = Modes(self.rates, self.residues, self.h).response(u.shape[-1])
-        x = self.x.expand(len(u), -1, -1)
-        # x <- lambda^n x + sum_s lambda^(n - 1 - s) u_s, for n steps at a time.
-        for first in range(0, u.shape[-1], PIECE):
-            piece = u[..., first : first + PIECE]
-            ages = torch.arange(piece.shape[-1] + 1, device=u.device).flip(0)
-            powers = torch.exp(self.rates[..., None] * ages)  # (D, S, n + 1)
-            new = torch.einsum("bdn,dsn->bds", piece.to(powers.dtype), powers[..., 1:])
-            x = powers[..., 0] * x + new
+        """x <- lambda^n x + sum_s lambda^(n - 1 - s) u_s, for PIECE steps at a time."""
+        size = min(PIECE, u.shape[-1])
+        ages = torch.arange(size, device=u.device).flip(0)
+        powers = torch.view_as_real(torch.exp(self.rates[:, None] * ages[:, None]))
+        first = pad(u, (-u.shape[-1] % size, 0))  # zeros before it change nothing
+        pieces = first.unfold(-1, size, size).permute(1, 2, 0, 3)  # (D, pieces, B, n)
+        new = pieces.flatten(1, 2) @ powers.flatten(-2)  # real: (D, pieces B, 2S)
+        new = torch.view_as_complex(
+            new.reshape(len(new), -1, len(u), *powers.shape[2:])
+        )
+        faded, x = torch.exp(size * self.rates), self.x
+        for added in new.unbind(1):
+            x = faded * x + added.transpose(0, 1)
         self.x = x
-        return auto_conv(u, h)
+        return auto_conv(
+            u, Modes(self.rates, self.residues, self.h).response(u.shape[-1])
+        )
 
 
 @dataclass(frozen=True)

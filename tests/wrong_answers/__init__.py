@@ -6,16 +6,18 @@ added here first.
 
 from collections.abc import Callable
 
-from . import nb00, nb03, nb05, nb06, nb07, nb09, nb10
+from . import nb00, nb03, nb04, nb05, nb06, nb07, nb09, nb10, nb11
 
 WrongAnswer = tuple[str, Callable[..., object], str]
 
 BANK: dict[str, list[WrongAnswer]] = {
     **nb00.BANK,
     **nb03.BANK,
+    **nb04.BANK,
     **nb05.BANK,
     **nb06.BANK,
     **nb07.BANK,
     **nb09.BANK,
     **nb10.BANK,
+    **nb11.BANK,
 }

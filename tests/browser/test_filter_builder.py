@@ -1,0 +1,74 @@
+"""The filter builder of notebook 04, by keyboard alone: picture and sentence follow."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from .conftest import evidence, opened
+from .laboratory import Card, Notebook
+
+
+@pytest.fixture(scope="module")
+def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
+    """Opened, and all cells run."""
+    with opened(browser, lab, folder, "04_implicit_filters.ipynb") as notebook:
+        with evidence(notebook, folder):
+            notebook.run_all()
+        yield notebook
+
+
+@pytest.fixture
+def builder(notebook: Notebook) -> Iterator[Card]:
+    """As it was when it was made."""
+    builder = Card(notebook, "Filter builder")
+    builder.button("Reset").press("Enter")
+    expect(builder.caption).to_have_text(
+        re.compile("^Your filter of 4 bands, ω = 1 and width 64: 10,048 parameters at")
+    )
+    yield builder
+    builder.button("Reset").press("Enter")
+
+
+def test_a_longer_filter_costs_no_more(builder: Card) -> None:
+    before = builder.drawn()
+    builder.to_the_end(builder.slider("Length L"))
+    expect(builder.caption).to_contain_text("10,048 parameters at any length")
+    expect(builder.caption).to_contain_text("free taps need 65,536 at length 4,096")
+    builder.redrawn(before)
+    assert builder.notebook.until(lambda: len(builder.curve("filter")) == 4096)
+    assert set(builder.curve("this family")) == {10_048}
+
+
+def test_free_taps_close_the_choices_they_do_not_have(builder: Card) -> None:
+    builder.to_the_end(builder.choice("Family"))
+    expect(builder.caption).to_contain_text("Free taps: 16,384 parameters at length")
+    assert set(builder.controls()) == {"Family", "Length L", "Channel"}
+
+
+def test_without_its_window_no_channel_is_short_sighted(builder: Card) -> None:
+    near = builder.curve("reach")
+    builder.photograph("filter builder, first")
+    builder.photograph("filter builder, narrow", width=390)
+    builder.move(builder.choice("Window"))
+    assert builder.notebook.until(lambda: not builder.curve("window (its shape)"))
+    far = builder.curve("reach")
+    assert far[15] > 3 * near[15]
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("Official default", "1 bands, ω = 1 and width 64"),
+        ("Paper's language models", "16 bands, ω = 14 and width 64"),
+        ("HyenaDNA", "2 bands, ω = 10 and width 64"),
+    ],
+)
+def test_a_preset_is_one_press(builder: Card, label: str, words: str) -> None:
+    before = builder.drawn()
+    builder.button(label).press("Enter")
+    expect(builder.caption).to_contain_text(words)
+    builder.redrawn(before)
+    builder.photograph(f"filter builder, {label}")

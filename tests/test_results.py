@@ -22,10 +22,10 @@ def recorded(suite: str) -> tuple[Row, ...]:
     return benchmark.load(RESULTS / f"{suite}.json").rows
 
 
-def told() -> dict[str, list[str]]:
-    """README's table "How fast": first cell -> the cells after it, head included."""
+def told(heading: str = "How fast") -> dict[str, list[str]]:
+    """A table of the README: first cell -> the cells after it, head included."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text.partition("\n## How fast\n")[2].partition("\n## ")[0]
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     lines = [line.strip("|").split("|") for line in section.splitlines() if "|" in line]
     return {first.strip(): [cell.strip() for cell in rest] for first, *rest in lines}
 
@@ -46,7 +46,39 @@ def test_every_number_in_the_readme_is_the_recorded_one(line: str) -> None:
     assert told()[line][1:] == [f"{x:.{int(x < 10)}f}" for x in ratios]
 
 
-@pytest.mark.parametrize("suite", ["conv", "layer"])
+def test_what_the_readme_says_of_writing_is_what_was_recorded() -> None:
+    rows = {(r.task, r.name, r.length): r for r in recorded("generate")}
+    table = told("How fast it writes")
+    lengths = [8192, 16384]
+    assert table.pop("") == [f"after {n:,} tokens" for n in lengths]
+    table.pop("---")
+    expected = {
+        "a token, in the mean": [
+            f"{1000 * rows['a token', OURS, n].median:.1f} ms" for n in lengths
+        ],
+        "the slowest token": [
+            f"{1000 * rows['slowest token', OURS, n].median:.1f} ms" for n in lengths
+        ],
+        "memory at the peak": [
+            f"{rows['a token', OURS, n].peak_bytes / 2**20:.0f} MiB" for n in lengths
+        ],
+    }
+    for name in ("recomputed", "recurrent, 16 modes", "attention, KV cache"):
+        pairs = [(rows["a token", name, n], rows["a token", OURS, n]) for n in lengths]
+        slow = [1000 * rows["slowest token", name, n].median for n in lengths]
+        times = [benchmark.ratio(*pair)[0] for pair in pairs]
+        expected[name] = [
+            f"{x:.{int(x < 10)}f} times as long, slowest {s:.{int(s < 100)}f} ms, "
+            f"{pair[0].peak_bytes / 2**20:.0f} MiB"
+            for x, s, pair in zip(times, slow, pairs, strict=True)
+        ]
+    assert table == expected
+    whole = [rows["all tokens", OURS, n].median for n in lengths]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{whole[1] / whole[0]:.2f} times as long for 16,384 tokens" in text
+
+
+@pytest.mark.parametrize("suite", ["conv", "layer", "generate"])
 def test_recorded_runs_say_what_is_needed_to_judge_them(suite: str) -> None:
     run = benchmark.load(RESULTS / f"{suite}.json")
     assert run.command.startswith(f"python -m minihyena bench {suite}")

@@ -5,6 +5,7 @@ Its rank is the number of states that a recurrence needs, and its singular value
 how much is lost with fewer. D channels, L length, S order.
 """
 
+import math
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -28,6 +29,8 @@ __all__ = [
 
 MORE = 8  # directions beyond S that are looked at to find the first S
 EDGE, FADED = 1 - 1e-6, 1e-9  # the largest and smallest |pole|
+POOR = 0.01  # an error that makes one look at smaller orders too
+NUDGE = 1e-3  # by which poles are pushed apart
 NOISE = 1e-12  # singular values that are rounding, relative to the largest
 SMALL = 1e-7  # directions that the least squares leave alone, relative to the largest
 
@@ -60,9 +63,10 @@ def fit_modes(h: Tensor, order: int) -> Modes:
     eigenvalues are the poles. Residues by least squares. Of two conjugate poles the
     real part needs one; the other's residue is 0, and it stands behind.
 
-    A channel with a pole outside the unit circle (it grows at times, and would explode)
-    gets the better of two: that pole moved onto the circle, or the poles of the filter
-    with zeros after it, which lie inside.
+    Every channel gets the best of some: these poles, those outside the unit circle (a
+    filter that grows would explode) moved into it; the same pushed a little apart; and
+    where one was outside, those of the filter with zeros after it, which lie inside;
+    and where all that is poor, the same of a smaller order.
     Raises ValueError for another shape, for an order below 1 or above `most_order`, and
     for a filter that is not finite.
     Source: Kung 1978; of long convolutions Massaroli et al. 2023 (arXiv 2310.18780).
@@ -73,31 +77,68 @@ def fit_modes(h: Tensor, order: int) -> Modes:
     if not 1 <= order <= most:
         raise ValueError(
             f"a filter of {h.shape[-1]} taps supports orders 1 to {most}; got {order}"
+            if most > 0
+            else f"a filter of {h.shape[-1]} taps is too short to distill"
         )
     if not h.isfinite().all():
         raise ValueError("the filter is not finite: it has NaN or infinite taps")
     h = h.detach().double()
-    poles = _poles(h, order)
-    modes, error = _inside(h, poles)
-    unstable = poles.abs().amax(-1) > EDGE
+    direct, size = h[:, 0], h.abs().amax(-1, keepdim=True)
+    size = size.where(size > 0, 1)
+    rates, residues, _ = _best(h / size, order)
+    return Modes(rates, residues * size, direct)
+
+
+def _best(h: Tensor, order: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Rates, residues (D, S) and error (D,) of the best candidate of every channel."""
+    found = _poles(h, order)
+    candidates = [found, _apart(found)]
+    unstable = found.abs().amax(-1) > EDGE
     if unstable.any():
-        poles[unstable] = _poles(pad(h[unstable], (0, h.shape[-1])), order)
-        other, error_of_it = _inside(h, poles)
-        better = (error_of_it < error)[:, None]
-        rates, residues = (
-            torch.where(better, x, y) for x, y in zip(other[:2], modes[:2], strict=True)
-        )
-        modes = Modes(rates, residues, h[:, 0])
-    return modes
+        padded = found.clone()
+        padded[unstable] = _poles(pad(h[unstable], (0, h.shape[-1])), order)
+        candidates.append(padded)
+    fits = [_inside(h, poles) for poles in candidates]
+    best = torch.stack([error for *_, error in fits]).argmin(0)
+    rates, residues, error = (
+        torch.stack(choices)[best, torch.arange(len(h))]
+        for choices in zip(*fits, strict=True)
+    )
+    poor = (error > POOR).nonzero()[:, 0]
+    if order > 1 and len(poor):  # then fewer may be better, which is rare
+        fewer = 2 ** ((order - 1).bit_length() - 1)
+        *parts, error_of_them = _best(h[poor], fewer)
+        better = error_of_them < error[poor]
+        for whole, part, filler in (
+            (rates, parts[0], math.log(FADED)),
+            (residues, parts[1], 0.0),
+        ):
+            whole[poor[better]] = pad(part[better], (0, order - fewer), value=filler)
+        error[poor[better]] = error_of_them[better]
+    return rates, residues, error
 
 
-def _inside(h: Tensor, poles: Tensor) -> tuple[Modes, Tensor]:
-    """The best modes with these poles, moved into the circle, and their error (D,)."""
+def _inside(h: Tensor, poles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rates of these poles, moved into the circle, the best residues, and the error in
+    single precision, in which they will run: (D, S), (D, S), (D,).
+    """
     poles = torch.polar(poles.abs().clamp(FADED, EDGE), poles.angle())
     first = poles.imag.argsort(descending=True, stable=True)
     rates = poles.gather(-1, first).log()
-    modes = Modes(rates, _residues(h, rates), h[:, 0])
-    return modes, (modes.response(h.shape[-1]) - h).norm(dim=-1)
+    residues = _residues(h, rates)
+    single = rates.to(torch.complex64), residues.to(torch.complex64), h[:, 0].float()
+    made = Modes(*single).response(h.shape[-1])
+    return rates, residues, (made - h).norm(dim=-1) / h.norm(dim=-1).clamp(min=1e-300)
+
+
+def _apart(poles: Tensor) -> Tensor:
+    """Poles that coincide stand for t lambda^t and more, which sums of powers of them
+    cannot give; a little apart they nearly can.
+    """
+    rank = poles.abs().argsort(descending=True, stable=True).argsort()
+    angle = poles.angle()
+    angle = angle.where(angle.abs() > NUDGE, 0)
+    return torch.polar(poles.abs() * (1 - NUDGE * rank).clamp(min=0), angle)
 
 
 def _poles(h: Tensor, order: int) -> Tensor:
@@ -155,8 +196,12 @@ def filter_modes(filter: Any, length: int, order: int) -> Modes:
     """filter(length) -> (orders, D, length) -> Modes (orders, D, at most S)."""
     h = filter(length)
     modes = fit_modes(h.flatten(0, 1).cpu(), order)
-    used = int((modes.residues != 0).sum(-1).amax().clamp(min=1))
-    rates, residues = (x[:, :used].reshape(*h.shape[:2], used) for x in modes[:2])
+    size = modes.residues.abs()
+    loudest = size.argsort(descending=True)
+    used = int((size > NOISE * size.amax(-1, keepdim=True)).sum(-1).amax().clamp(min=1))
+    rates, residues = (
+        x.gather(-1, loudest)[:, :used].reshape(*h.shape[:2], used) for x in modes[:2]
+    )
     return Modes(rates, residues, modes.direct.view(h.shape[:2]))
 
 
@@ -206,9 +251,9 @@ def report(model: Any, distilled: Any, ids: Tensor) -> Report:
     r = model.embedding(ids[:, :-1])
     for block, small in zip(model.blocks, distilled.blocks, strict=True):
         h = block.mixer.filter(ids.shape[1] - 1)
-        filters.append(_apart(h, small.mixer.filter(ids.shape[1] - 1), -1))
+        filters.append(_far(h, small.mixer.filter(ids.shape[1] - 1), -1))
         u = block.norm1(r)
-        outputs.append(float(_apart(block.mixer(u), small.mixer(u), None)))
+        outputs.append(float(_far(block.mixer(u), small.mixer(u), None)))
         r = block(r)
     losses = [
         float(cross_entropy(m(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()))
@@ -217,7 +262,8 @@ def report(model: Any, distilled: Any, ids: Tensor) -> Report:
     return Report(filters, outputs, *losses)
 
 
-def _apart(y: Tensor, other: Tensor, dim: int | None) -> Tensor:
+def _far(y: Tensor, other: Tensor, dim: int | None) -> Tensor:
     far: Tensor = torch.linalg.vector_norm(other - y, dim=dim)
-    far /= torch.linalg.vector_norm(y, dim=dim)
+    size = torch.linalg.vector_norm(y, dim=dim)
+    far /= size.where(size > 0, 1)
     return far

@@ -54,10 +54,12 @@ def sample(
     Logits beyond `config.vocab_size` are padding of the vocabulary and never drawn.
     """
     rows = [*ids]
-    if not rows or any(row.dim() != 1 or not len(row) for row in rows):
-        shape = tuple(ids.shape) if isinstance(ids, Tensor) else [*map(len, rows)]
+    shapes = [tuple(getattr(row, "shape", ())) for row in rows]
+    if not rows or any(len(shape) != 1 or 0 in shape for shape in shapes):
+        shape = tuple(ids.shape) if isinstance(ids, Tensor) else shapes
         raise ValueError(
-            f"the prompt must be ids (B, T) with at least one token; got {shape}"
+            "the prompt must be ids (B, T), or a list of ids (T,), with at least one "
+            f"token; got {shape}"
         )
     _check_choices(length, temperature, top_k, top_p)
     config = getattr(model, "config", None)
@@ -173,8 +175,9 @@ def sample_text(
     """Continue the text `prompt` by `length` tokens, piece by piece as they are drawn.
 
     Yields str; for several prompts, lists of str, one for each. A text ends after the
-    first of the `stop` strings in what is new. See `sample`; a piece may be empty where
-    a character needs several byte tokens, and where a text has ended before others.
+    token that completes one of the `stop` strings in what is new. See `sample`; a piece
+    may be empty where a character needs several byte tokens, and where a text has ended
+    before others. Raises as `sample`, and ValueError for an empty stop.
     """
     prompts = [prompt] if isinstance(prompt, str) else prompt
     device = next(model.parameters()).device
@@ -189,7 +192,9 @@ def sample_text(
         slide=slide,
         decoder=decoder,
     )
-    stops = [stop] if isinstance(stop, str) else stop or []
+    stops = [stop] if isinstance(stop, str) else [*(stop or [])]
+    if "" in stops:
+        raise ValueError("a stop string needs at least one character")
     writers = [_Writer(tokenizer, stops) for _ in prompts]
 
     def pieces() -> Iterator[list[str]]:
@@ -209,8 +214,9 @@ class _Writer:
 
     def __init__(self, tokenizer: Tokenizer, stops: Sequence[str]) -> None:
         self.tokenizer, self.stops = tokenizer, stops
-        self.tokens: list[int] = []
-        self.written = 0  # characters
+        self.reach = max(map(len, stops), default=1) - 1  # of a stop, into what was
+        self.tokens: list[int] = []  # not yet written
+        self.tail = ""  # of what is written
         self.done = False
 
     def add(self, token: int) -> str:
@@ -219,14 +225,17 @@ class _Writer:
             return ""
         self.tokens.append(token)
         text = self.tokenizer.decode(self.tokens)
-        self.done = any(stop in text for stop in self.stops)
-        whole = self.done or not text.endswith(UNFINISHED)
-        return self.rest() if whole else ""
+        seen = self.tail + text
+        self.done = any(stop in seen for stop in self.stops)
+        if text.endswith(UNFINISHED) and not self.done:
+            return ""
+        self.tail = seen[len(seen) - min(self.reach, len(seen)) :]
+        return self.rest()
 
     def rest(self) -> str:
         """What has not been written yet."""
-        text = self.tokenizer.decode(self.tokens)[self.written :]
-        self.written += len(text)
+        text = self.tokenizer.decode(self.tokens)
+        self.tokens = []
         return text
 
 

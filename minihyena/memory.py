@@ -16,8 +16,8 @@ class Memory:
     """
 
     @property
-    def device(self) -> torch.device:
-        """Where its tensors are."""
+    def device(self) -> torch.device | None:
+        """Where its tensors are; None before it has any."""
         raise NotImplementedError
 
     def copy(self) -> Self:

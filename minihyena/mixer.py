@@ -23,11 +23,11 @@ from minihyena.memory import Memory
 
 __all__ = [
     "DECODERS",
+    "Fingerprint",
     "Mixer",
     "State",
     "by_channel",
     "check_step",
-    "fingerprint",
     "is_plain",
     "matrix_flops",
 ]
@@ -89,7 +89,7 @@ class Mixer(nn.Module):
                 f"width and max_length must be at least 1; got {width} and {max_length}"
             )
         self.width, self.max_length = width, max_length
-        self._weights: int | None = None  # the fingerprint, as last taken
+        self._weights: Fingerprint | None = None  # as last taken
 
     def matrix(self, u: Tensor) -> Tensor:
         """u (B, L, D) -> (B, C, L, L): row t is what output t reads, gates frozen.
@@ -142,8 +142,8 @@ class Mixer(nn.Module):
         y, memory = prompt, self.memory(batch, steps, chosen)
         if prompt.numel():
             y, memory = self.advance(prompt, memory, 0)
-        self._weights = fingerprint(self)
-        return y, State(batch, taken, steps, memory, self._weights)
+        self._weights = Fingerprint(self)
+        return y, State(batch, taken, steps, memory, self._weights.number)
 
     def step(self, u: Tensor, state: State) -> tuple[Tensor, State]:
         """u_t (B, D) and the state before it -> y_t (B, D) and the state after it.
@@ -214,23 +214,39 @@ class Mixer(nn.Module):
         return torch.zeros(shape, device=weight.device, dtype=weight.dtype)
 
 
-def fingerprint(module: nn.Module) -> int:
-    """A number that tells it from one with other weights or another configuration."""
-    config = getattr(module, "config", None)
-    crc = crc32(f"{type(module).__name__} {config}".encode())
-    for weight in module.state_dict().values():
-        digits = weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        crc = crc32(digits.numpy().data, crc)
-    return crc
+class Fingerprint:
+    """A number that tells a module from one of other weights or configuration."""
+
+    def __init__(self, module: nn.Module) -> None:
+        crc = crc32(f"{type(module).__name__} {getattr(module, 'config', '')}".encode())
+        self.weights = [*module.state_dict(keep_vars=True).values()]
+        for weight in self.weights:
+            digits = weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            crc = crc32(digits.numpy().data, crc)
+        self.number = crc
+        self.changes = self._count()
+
+    def is_old(self) -> bool:
+        """Whether something was written into the weights since."""
+        return self._count() != self.changes
+
+    def _count(self) -> tuple[int, list[float]]:
+        """How often they were written into, and as fused optimisers do not count, one
+        number of them (where reading it waits for no device).
+        """
+        writes = sum(0 if w.is_inference() else w._version for w in self.weights)
+        first = self.weights[0].detach().reshape(-1)[:1]
+        return writes, first.tolist() if first.device.type == "cpu" else []
 
 
 def check_step(module: Any, u: Tensor, state: State) -> None:
     """Whether u (B, .) can be the next input of the module whose state this is."""
     if not isinstance(state, State):
         raise TypeError(f"a step takes the State of a start, no {type(state).__name__}")
-    if state.weights != module._weights:
-        module._weights = fingerprint(module)
-        if state.weights != module._weights:
+    known = module._weights
+    if known is None or state.weights != known.number or known.is_old():
+        known = module._weights = Fingerprint(module)
+        if state.weights != known.number:
             raise ValueError(
                 "this state belongs to other weights (another model, or the same "
                 "before it was trained further); start again with this one"
@@ -251,7 +267,7 @@ def _branch(remembered: Any, device: torch.device) -> Any:
     """What a step may change of it; ValueError if it is on another device."""
     if remembered is None:
         return None
-    if remembered.device != device:
+    if remembered.device not in (None, device):
         raise ValueError(
             f"the state is on {remembered.device}, the input on {device}; "
             "move one of them with .to(device)"

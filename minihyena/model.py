@@ -17,7 +17,7 @@ from minihyena.distillation import filter_modes, refine
 from minihyena.errors import check_ids
 from minihyena.filters import ImplicitConfig, init_small
 from minihyena.hyena import HyenaConfig
-from minihyena.mixer import DECODERS, State, check_step, fingerprint, is_plain
+from minihyena.mixer import DECODERS, Fingerprint, State, check_step, is_plain
 from minihyena.official_model import model_options, model_state
 from minihyena.options import configure
 from minihyena.rivals.attention import (
@@ -131,7 +131,7 @@ class LanguageModel(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self._weights: int | None = None  # the fingerprint, as last taken
+        self._weights: Fingerprint | None = None  # as last taken
         with drawing_from(generator):
             self.embedding = nn.Embedding(config.padded_vocab, config.width)
             self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
@@ -161,14 +161,18 @@ class LanguageModel(nn.Module):
     def decoders(self) -> tuple[str, ...]:
         """The exact ways to go token by token, fastest first: see Mixer.decoders.
 
-        None if a hook or another forward wants to see whole sequences.
+        None if a hook, another forward or a subclass may want to see whole sequences.
         """
         own = is_plain(self, LanguageModel) and all(
             type(block) is Block for block in self.blocks
         )
         if not (own and all(is_plain(m, type(m)) for m in self.modules())):
             return ()
-        known = [getattr(block.mixer, "decoders", ()) for block in self.blocks]
+        # A subclass that changes something else may step as it always did.
+        known = [
+            block.mixer.decoders if "advance" in vars(type(block.mixer)) else ()
+            for block in self.blocks
+        ]
         return tuple(d for d in DECODERS if all(d in each for each in known))
 
     def prefill(
@@ -180,13 +184,19 @@ class LanguageModel(nn.Module):
         Mixer.start.
         """
         check_ids(ids, self.config.vocab_size, self.config.max_length)
-        steps = self.config.max_length if max_length is None else max_length
+        most = self.config.max_length
+        steps = most if max_length is None else max_length
+        if not ids.shape[1] <= steps <= most:
+            raise ValueError(
+                f"a prompt of {ids.shape[1]} tokens wants max_length from "
+                f"{ids.shape[1]} to {most}; got {steps}"
+            )
         r, states = self.embedding(ids), []
         for block in self.blocks:
             r, state = block.prefill(r, steps, decoder)
             states.append(state)
-        self._weights = fingerprint(self)
-        state = State(len(ids), ids.shape[1], steps, states, self._weights)
+        self._weights = Fingerprint(self)
+        state = State(len(ids), ids.shape[1], steps, states, self._weights.number)
         return self.head(self.norm(r[:, -1])), state
 
     def step(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
@@ -206,17 +216,25 @@ class LanguageModel(nn.Module):
 
     def distill(self, order: int, steps: int = 0) -> "LanguageModel":
         """The same model with filters of at most `order` modes: an approximation, whose
-        decoder "recurrent" costs O(order) a token, at any length.
+        decoder "recurrent" costs O(order) a token however many came before.
 
         distillation.report says how near it is; `steps` of gradient bring its filters
-        nearer. Raises ValueError for a model without long filters, and for an order
-        that its filters do not support.
+        nearer. Raises ValueError for a model without long filters, for layers that are
+        not as the config says, and for an order that its filters do not support;
+        TypeError for a model in half precision, which modes do not bear.
         """
         filters: list[Any] = self.filters()
         if not filters:
             raise ValueError(
                 f"there is nothing to distill: {type(self.config.mixer).__name__} has "
                 "no long filters"
+            )
+        configs = [getattr(block.mixer, "config", None) for block in self.blocks]
+        if len(filters) < len(configs) or any(c != self.config.mixer for c in configs):
+            raise ValueError("to distill, every layer must be as the config says")
+        if self.head.weight.dtype not in (torch.float32, torch.float64):
+            raise TypeError(
+                f"the model is {self.head.weight.dtype}; distill it in float32"
             )
         length = self.config.max_length
         modes = [filter_modes(f, length, order) for f in filters]
@@ -230,7 +248,8 @@ class LanguageModel(nn.Module):
         pupils: list[Any] = [block.mixer.filter for block in small.blocks]
         for teacher, pupil, fitted in zip(filters, pupils, modes, strict=True):
             pupil.set_modes(fitted)
-            refine(pupil, teacher(length), steps)
+            if steps:
+                refine(pupil, teacher(length), steps)
         return small.train(self.training)
 
     def filters(self) -> list[nn.Module]:

@@ -90,6 +90,10 @@ class RunningConv(Memory):
             )
         if not u.is_floating_point():
             raise TypeError(f"inputs are real floating point numbers; got {u.dtype}")
+        if {u.dtype, self.h.dtype} == {torch.float32, torch.float64}:
+            raise TypeError(
+                f"the input is {u.dtype}, the filter {self.h.dtype}; convert one"
+            )
         if self.length is not None and self.time + u.shape[-1] > self.length:
             raise ValueError(
                 f"{self.time} of {self.length} steps are taken, {u.shape[-1]} more are "

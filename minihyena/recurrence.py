@@ -94,13 +94,21 @@ def running_convs(
         return []
     if decoder == "online":
         return [OnlineConv(h, b) for h, b in zip(filter(length), skips, strict=True)]
-    own = next(filter.parameters()).dtype
+    own = next(iter([*filter.parameters()]), torch.empty(0)).dtype
     modes = zip(*filter.as_modes(torch.promote_types(own, torch.float32)), strict=True)
     return [ModalConv(Modes(*m), b) for m, b in zip(modes, skips, strict=True)]
 
 
 def running_short(conv: Any) -> DirectConv:
-    """short_conv step by step, its bias left out."""
+    """short_conv step by step, its bias left out.
+
+    Raises ValueError for a convolution that computes something of its own.
+    """
+    if type(conv).forward is not nn.Conv1d.forward:
+        raise ValueError(
+            f"a {type(conv).__name__} cannot go step by step; "
+            'use decoder="recompute", or a plain Conv1d'
+        )
     return DirectConv(conv.weight[:, 0].flip(-1))
 
 

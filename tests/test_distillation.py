@@ -143,6 +143,38 @@ def test_a_filter_that_grows_is_fitted_all_the_same() -> None:
     assert errors(growing, fit_modes(growing, 16)).max() < 0.1
 
 
+def test_a_larger_order_is_never_worse_even_where_poles_coincide() -> None:
+    t = torch.arange(512, dtype=torch.float64)
+    h = torch.stack(
+        [t * torch.exp(-t / 20), t * torch.exp(-t / 150), t**2 * torch.exp(-t / 20)]
+    )
+    found = torch.stack([errors(h, fit_modes(h, 2**k)) for k in range(6)])
+    assert (found[1:] <= found[:-1] + 1e-6).all()
+    assert (found[1] < 0.1).all()
+    odd = torch.stack([errors(h, fit_modes(h, s)) for s in (3, 5, 9)])
+    assert (odd <= found[[1, 2, 3]] + 1e-6).all()
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e-30, 1e30, 1e150])
+def test_a_filter_of_any_size_is_fitted_alike(size: float) -> None:
+    h = smooth(4)
+    small, large = errors(h, fit_modes(h, 8)), fit_modes(size * h, 8)
+    again = Modes(large.rates, large.residues / size, large.direct / size)
+    torch.testing.assert_close(errors(h, again), small, rtol=1e-3, atol=1e-9)
+
+
+def test_the_leading_directions_of_a_rough_filter_are_found() -> None:
+    h = smooth(4, 512, ROUGH)
+    found = distillation._leading(h, 16)[1]
+    exact = hankel_singular_values(h)[:, :16]
+    assert ((found - exact).abs() < 0.1 * exact).all()
+
+
+def test_no_more_modes_are_kept_than_say_something() -> None:
+    h = sum_of_modes(4, 3, 120)
+    assert filter_modes(lambda length: h[None], 120, 20).rates.shape == (1, 4, 3)
+
+
 def test_steps_of_the_recurrence_are_the_fitted_filter() -> None:
     modes = fit_modes(smooth(4), 6)
     h, u = modes.response(100), draw(2, 4, 100)
@@ -198,7 +230,7 @@ def test_fitting_draws_nothing_and_gives_the_same_twice() -> None:
         (torch.zeros(9), 1, r"must be \(D, L\); got \(9,\)"),
         (torch.zeros(2, 9), 0, "9 taps supports orders 1 to 3; got 0"),
         (torch.zeros(2, 9), 4, "9 taps supports orders 1 to 3; got 4"),
-        (torch.zeros(2, 3), 1, "3 taps supports orders 1 to 0; got 1"),
+        (torch.zeros(2, 3), 1, "3 taps is too short"),
         (torch.full((2, 9), torch.nan), 1, "not finite"),
         (torch.full((2, 9), torch.inf), 1, "not finite"),
     ],
@@ -346,6 +378,35 @@ def test_an_order_that_the_filter_does_not_support_is_refused(order: int) -> Non
         ValueError, match=f"64 taps supports orders 1 to 31; got {order}"
     ):
         model_of("hyena").distill(order)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_does_not_bear_modes(dtype: torch.dtype) -> None:
+    with pytest.raises(TypeError, match=f"the model is {dtype}; distill it in float32"):
+        model_of("hyena").to(dtype).distill(4)
+
+
+def test_layers_of_different_kinds_are_not_distilled() -> None:
+    for other in (model_of("attention"), model_of(HyenaConfig(3))):
+        model = model_of("hyena")
+        model.blocks[1] = other.blocks[1]
+        with pytest.raises(ValueError, match="every layer must be as the config says"):
+            model.distill(4)
+
+
+def test_a_model_for_a_few_tokens_is_too_short() -> None:
+    for longest in (1, 2, 3):
+        with pytest.raises(ValueError, match=f"of {longest} taps is too short"):
+            model_of("hyena", longest).distill(1)
+
+
+@torch.no_grad()
+def test_a_filter_of_zeros_is_nothing_apart_from_itself() -> None:
+    model = model_of(HyenaConfig(filter="fir"))
+    model.blocks[0].mixer.filter.taps.zero_()
+    ids = torch.zeros(1, 65).long()
+    found = distillation.report(model, model.distill(3), ids)
+    assert found.filters[0].max() == 0
 
 
 @torch.no_grad()

@@ -266,7 +266,8 @@ def test_up_to_max_length_nothing_need_slide() -> None:
     [
         ({"ids": torch.zeros(1, 0).long()}, r"at least one token; got \(1, 0\)"),
         ({"ids": torch.zeros(0, 3).long()}, r"at least one token; got \(0, 3\)"),
-        ({"ids": torch.zeros(3).long()}, r"ids \(B, T\) .* got \(3,\)"),
+        ({"ids": torch.zeros(3).long()}, r"ids \(B, T\), .* got \(3,\)"),
+        ({"ids": [1, 2, 3]}, r"a list of ids \(T,\), .* got \[\(\), \(\), \(\)\]"),
         ({"length": -1}, "number of new tokens; got -1"),
         ({"length": 16}, "1 and 16 new tokens exceed max_length = 16; ask for 15 or"),
         ({"ids": torch.zeros(1, 99).long()}, "prompt of 99 .* ask for 0 or .* slide"),
@@ -349,12 +350,14 @@ def test_a_model_is_read_once_and_then_step_by_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[tuple[str, tuple[int, ...]]] = []
+    asked: list[Any] = []
 
     def watch(name: str) -> None:
         method = getattr(LanguageModel, name)
 
         def watched(self: Any, ids: Tensor, *rest: Any) -> Any:
             calls.append((name, tuple(ids.shape)))
+            asked.extend(rest if name == "prefill" else [])
             return method(self, ids, *rest)
 
         monkeypatch.setattr(LanguageModel, name, watched)
@@ -363,6 +366,7 @@ def test_a_model_is_read_once_and_then_step_by_step(
         watch(name)
     [*sample(build(), prompt(1, 2, 3), 4)]
     assert calls == [("prefill", (1, 3)), *[("step", (1,))] * 3]
+    assert asked == [6, "online"]  # memory for what will be read, and no more
 
 
 @pytest.mark.parametrize(
@@ -412,6 +416,17 @@ def test_several_texts_stream_side_by_side_and_end_on_their_own() -> None:
     ]  # fmt: skip
     assert len(pieces) == 11
     assert pieces[-1] == ["", "", "c"]
+
+
+def test_a_stop_may_lie_across_any_pieces() -> None:
+    for stop in ("d", "de", "cdefghija", "ijabcdefghijab"):
+        pieces = sample_text(
+            Successor(10), LETTERS, "c", 99, temperature=0, stop=["zz", stop]
+        )
+        text = "defghijabcdefghijabcdefghij"
+        assert "".join(pieces) == text[: text.index(stop) + len(stop)]
+    with pytest.raises(ValueError, match="at least one character"):
+        sample_text(Successor(10), LETTERS, "c", 9, stop="")
 
 
 def test_several_texts_in_bytes_come_out_whole() -> None:

@@ -235,6 +235,7 @@ def modal(h: Tensor, skip: Tensor | None = None) -> ModalConv:
         (torch.zeros(2, 3, 1), ValueError, "3 channels; got"),
         (torch.zeros(2, 3, dtype=torch.int64), TypeError, "real floating.*int64"),
         (torch.zeros(2, 3, dtype=torch.complex64), TypeError, "real floating"),
+        (torch.zeros(2, 3), TypeError, "is torch.float32, the filter torch.float64"),
         (torch.zeros(2, 3, device="meta"), ValueError, "on meta, the convolution on"),
     ],
 )

@@ -1,6 +1,9 @@
 """Token by token: every mixer and model says what it says of the whole at once."""
 
+import random
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ from torch import Tensor
 from minihyena import LanguageModel, LMConfig, mixers, sample
 from minihyena.bidirectional import BidirectionalHyena
 from minihyena.generation import decoders_of
-from minihyena.hyena import HyenaConfig
+from minihyena.hyena import HyenaConfig, HyenaOperator
 from minihyena.mixer import State
 from minihyena.model import drawing_from
 from minihyena.rivals.attention import SlidingWindowConfig
@@ -284,7 +287,7 @@ def test_a_two_sided_mixer_cannot_go_step_by_step(call: str) -> None:
 
 
 @torch.no_grad()
-def test_recurrent_memory_does_not_grow_and_online_memory_does() -> None:
+def test_recurrent_memory_does_not_grow() -> None:
     def size(memory: Any) -> int:
         if isinstance(memory, Tensor):
             return memory.numel()
@@ -292,13 +295,17 @@ def test_recurrent_memory_does_not_grow_and_online_memory_does() -> None:
             return sum(map(size, memory))
         return sum(map(size, vars(memory).values())) if hasattr(memory, "to") else 0
 
+    def after(case: str, decoder: str, steps: int) -> int:
+        mixer, u = build(case), draw(1, steps, WIDTH)
+        state = mixer.start(u[:, :0], LONGEST, decoder)
+        for now in u.unbind(1):
+            _, state = mixer.step(now, state)
+        return size(state.memory)
+
     for case, decoder in WAYS:
-        mixer, u = build(case), draw(1, LONGEST, WIDTH)
-        one, two = (
-            size(mixer.start(u[:, :n], LONGEST, decoder).memory) for n in (600, 800)
-        )
         if decoder == "recurrent":
-            assert one == two, case
+            assert after(case, decoder, 610) == after(case, decoder, 730) > 0, case
+    assert after("hyena", "online", 730) > after("hyena", "online", 610)
 
 
 # The cache of keys and values.
@@ -336,6 +343,54 @@ def test_copies_of_a_cache_share_memory_until_both_go_on() -> None:
     c, _ = cache.extend(k[:, :, 7:8], v[:, :, 7:8])
     assert torch.equal(c, k[:, :, [0, 1, 2, 3, 4, 7]])
     assert torch.equal(a, k[:, :, :6])
+
+
+@pytest.mark.parametrize("window", [None, 1, 3, 8])
+def test_any_tree_of_branches_of_a_cache_reads_its_own_past(
+    window: int | None,
+) -> None:
+    rng = random.Random(0)
+    k, v = keys(400, 0)
+    branches: list[tuple[KVCache, list[int]]] = [(KVCache(24, window), [])]
+    for i in range(400):
+        cache, seen = rng.choice(branches)
+        if len(seen) == 24:
+            continue
+        new = cache.to("cpu") if i % 3 else cache.copy()
+        k_now, v_now = new.extend(k[:, :, i : i + 1], v[:, :, i : i + 1])
+        branches.append((new, [*seen, i]))
+        read = [*seen, i][-(window or 24) :]
+        assert torch.equal(k_now, k[:, :, read])
+        assert torch.equal(v_now, v[:, :, read])
+
+
+def test_a_cache_moved_away_and_back_is_its_own() -> None:
+    k, v = keys(3, 0)
+    cache = KVCache(9)
+    cache.extend(k[:, :, :1], v[:, :, :1])
+    moved = cache.to("meta")
+    moved.extend(k[:, :, 1:2].to("meta"), v[:, :, 1:2].to("meta"))
+    buffer = cache.buffer
+    a, _ = cache.extend(k[:, :, 2:], v[:, :, 2:])
+    assert cache.buffer is buffer  # nobody else has written into it
+    assert torch.equal(a, k[:, :, [0, 2]])
+
+
+def test_of_threads_that_go_on_from_one_cache_each_reads_its_own() -> None:
+    k, v = keys(60, 0)
+    for trial in range(100):
+        cache, barrier = KVCache(9), threading.Barrier(4)
+        cache.extend(k[:, :, :5], v[:, :, :5])
+
+        def go(i: int, cache: KVCache = cache, wait: Any = barrier.wait) -> bool:
+            mine = cache.copy()
+            wait()
+            now, _ = mine.extend(k[:, :, i : i + 1], v[:, :, i : i + 1])
+            wait()
+            return torch.equal(now, k[:, :, [0, 1, 2, 3, 4, i]])
+
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(go, range(10, 14))), trial
 
 
 # Models.
@@ -458,5 +513,63 @@ def test_a_watched_or_changed_model_is_asked_for_whole_sequences() -> None:
             return 2 * super().forward(ids)
 
     assert decoders_of(Louder(model.config)) == ("recompute",)
+    mixer = model.blocks[0].mixer
     model.blocks[0].mixer = torch.nn.Identity()
     assert decoders_of(model) == ("recompute",)
+
+    class Gated(HyenaOperator):
+        def streams(self, u: Tensor) -> Any:
+            v, stages = super().streams(u)
+            return 2 * v, stages
+
+    model.blocks[0].mixer = Gated(16, 64).double()
+    assert decoders_of(model) == ("recompute",)
+    model.blocks[0].mixer = mixer
+    assert decoders_of(model) == ("online", "recompute")
+
+
+def test_a_short_convolution_of_ones_own_cannot_go_step_by_step() -> None:
+    class Louder(torch.nn.Conv1d):
+        def forward(self, u: Tensor) -> Tensor:
+            return 2 * super().forward(u)
+
+    mixer = HyenaConfig().build(4, 9)
+    mixer.short_filter = Louder(12, 12, 3, groups=12)
+    assert mixer(torch.zeros(1, 5, 4)).shape == (1, 5, 4)
+    with pytest.raises(ValueError, match="a Louder cannot go step by step"):
+        mixer.start(torch.zeros(1, 5, 4))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("change", ["load", "step", "hand"])
+def test_a_state_ends_with_the_weights_it_began_with(change: str) -> None:
+    model, ids = model_of("hyena"), words(20)
+    _, state = model.prefill(ids)
+    if change == "load":
+        model.load_state_dict(LanguageModel(model.config).double().state_dict())
+    elif change == "step":
+        optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+        for p in model.parameters():
+            p.grad = torch.ones_like(p)
+        optimizer.step()
+    else:
+        model.blocks[1].mixer.skips.mul_(1.5)
+    with pytest.raises(ValueError, match="before it was trained further"):
+        model.step(ids[:, 0], state)
+
+
+def test_a_prompt_longer_than_what_it_asks_for_is_refused() -> None:
+    for most in (19, 65):
+        with pytest.raises(ValueError, match=f"20 tokens .* from 20 to 64; got {most}"):
+            model_of("hyena").prefill(words(20), most)
+
+
+@torch.no_grad()
+def test_steps_under_autocast_follow_the_whole_under_autocast() -> None:
+    model, ids = model_of("hyena").float(), words(60)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = model(ids)[:, -1].float()
+        logits, state = model.prefill(ids[:, :40])
+        for t in range(40, 60):
+            logits, state = model.step(ids[:, t], state)
+    assert (logits.float() - expected).abs().max() < 0.1 * expected.abs().max()

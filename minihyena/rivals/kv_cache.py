@@ -23,38 +23,43 @@ class KVCache(Memory):
         self.room = length if window is None else min(2 * self.window, length)
         self.first = self.end = 0  # what is seen: buffer[..., first:end, :]
         self.buffer: Tensor | None = None  # (2, B, G, room, P)
-        self.written = [0]  # of the buffer, by whoever shares it
+        self.free = [0]  # where the buffer can be written; whoever goes on takes it
 
     @property
-    def device(self) -> torch.device:
-        return torch.device("cpu") if self.buffer is None else self.buffer.device
+    def device(self) -> torch.device | None:
+        return None if self.buffer is None else self.buffer.device
 
     def extend(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """New keys and values (B, G, n, P) -> all that the newest query may read."""
         new = torch.stack([k, v])[..., -self.window :, :]
         steps = new.shape[-2]
         old, end = self.buffer, self.end
-        if (
-            old is None
-            or self.written[0] != end
-            or end + steps > self.room
-            or new.requires_grad
-        ):
+        fits = old is not None and end + steps <= self.room and not new.requires_grad
+        if not (fits and self._take(end)):
             self.buffer = new.new_zeros(*new.shape[:-2], self.room, new.shape[-1])
             if old is not None:
                 kept = old[..., max(self.first, end + steps - self.window) : end, :]
                 end = kept.shape[-2]
                 self.buffer[..., :end, :] = kept
-            self.first, self.written = 0, [end]
+            self.first, self.free = 0, []
         assert self.buffer is not None
         self.buffer[..., end : end + steps, :] = new
-        self.end = self.written[0] = end + steps
+        self.end = end + steps
+        self.free.append(self.end)
         self.first = max(self.first, self.end - self.window)
         k, v = self.buffer[..., self.first : self.end, :]
         return k, v
 
+    def _take(self, end: int) -> bool:
+        """Whether the place is free; of several threads that ask, one gets it."""
+        try:
+            self.free.remove(end)
+        except ValueError:
+            return False
+        return True
+
     def to(self, device: torch.device | str) -> Self:
         moved = super().to(device)
         if moved.buffer is not self.buffer:
-            moved.written = [moved.end]
+            moved.free = [moved.end]
         return moved

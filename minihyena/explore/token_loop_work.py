@@ -124,7 +124,7 @@ def program(method: str, h: Tensor, modes: Modes) -> Program:
 
         return Program(online.step, kept)
     modal = ModalConv(modes)
-    return Program(modal.step, lambda: 2 * modal.x.numel())
+    return Program(lambda u: modal.step(u.double()), lambda: 2 * modal.x.numel())
 
 
 class Run(NamedTuple):

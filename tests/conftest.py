@@ -2,13 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
 import torch
+from ipywidgets.widgets import widget as widget_module
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -73,3 +74,16 @@ def chromium() -> str:
             required=bool(os.environ.get("MINIHYENA_REQUIRE_BROWSER")),
         )
     return found
+
+
+@pytest.fixture
+def widget_errors_fail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Outside IPython ipywidgets only logs the errors of buttons; here they fail."""
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> None:
+        for callback in list(self.callbacks):
+            callback(*args, **kwargs)
+
+    monkeypatch.setattr(widget_module.CallbackDispatcher, "__call__", call)
+    yield
+    widget_module.Widget.close_all()

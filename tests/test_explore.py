@@ -55,17 +55,7 @@ PLOTLY = "application/vnd.plotly.v1+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-@pytest.fixture(autouse=True)
-def widget_errors_fail(monkeypatch):
-    """Outside IPython ipywidgets only logs the errors of buttons; here they fail."""
-
-    def call(self, *args, **kwargs):
-        for callback in list(self.callbacks):
-            callback(*args, **kwargs)
-
-    monkeypatch.setattr(widget_module.CallbackDispatcher, "__call__", call)
-    yield
-    widget_module.Widget.close_all()
+pytestmark = pytest.mark.usefixtures("widget_errors_fail")
 
 
 @pytest.fixture(scope="module")

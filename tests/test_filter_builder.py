@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from ipywidgets.widgets import widget as widget_module
 from torch import nn
 
 from minihyena import ImplicitConfig, ImplicitFilter
@@ -19,17 +18,7 @@ LENGTHS = (64, 128, 256, 512, 1024, 2048, 4096)
 SINE, RELU, SUMS, FREE = "sine network", "ReLU network", "exponentials", "free taps"
 
 
-@pytest.fixture(autouse=True)
-def widget_errors_fail(monkeypatch):
-    """Outside IPython ipywidgets only logs the errors of buttons; here they fail."""
-
-    def call(self, *args, **kwargs):
-        for callback in list(self.callbacks):
-            callback(*args, **kwargs)
-
-    monkeypatch.setattr(widget_module.CallbackDispatcher, "__call__", call)
-    yield
-    widget_module.Widget.close_all()
+pytestmark = pytest.mark.usefixtures("widget_errors_fail")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from ipywidgets.widgets import widget as widget_module
 
 from minihyena import HyenaConfig, ImplicitConfig, LanguageModel, LMConfig, sample_text
 from minihyena.explore import OrderSlider
@@ -15,17 +14,7 @@ TEXT = "the quick brown fox jumps over the lazy dog"
 TAPS = 40
 
 
-@pytest.fixture(autouse=True)
-def widget_errors_fail(monkeypatch):
-    """Outside IPython ipywidgets only logs the errors of buttons; here they fail."""
-
-    def call(self, *args, **kwargs):
-        for callback in list(self.callbacks):
-            callback(*args, **kwargs)
-
-    monkeypatch.setattr(widget_module.CallbackDispatcher, "__call__", call)
-    yield
-    widget_module.Widget.close_all()
+pytestmark = pytest.mark.usefixtures("widget_errors_fail")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from ipywidgets.widgets import widget as widget_module
 from plotly.basedatatypes import Undefined
 from torch import nn
 
@@ -72,17 +71,7 @@ def plot(results):
     plot.stop()
 
 
-@pytest.fixture(autouse=True)
-def widget_errors_fail(monkeypatch):
-    """Outside IPython ipywidgets only logs the errors of buttons; here they fail."""
-
-    def call(self, *args, **kwargs):
-        for callback in list(self.callbacks):
-            callback(*args, **kwargs)
-
-    monkeypatch.setattr(widget_module.CallbackDispatcher, "__call__", call)
-    yield
-    widget_module.Widget.close_all()
+pytestmark = pytest.mark.usefixtures("widget_errors_fail")
 
 
 class Student(nn.Module):

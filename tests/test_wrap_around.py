@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from ipywidgets.widgets import widget as widget_module
 
 from minihyena import lessons
 from minihyena.explore import WrapAround
@@ -23,17 +22,7 @@ FILTERS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def widget_errors_fail(monkeypatch):
-    """Outside IPython ipywidgets only logs the errors of buttons; here they fail."""
-
-    def call(self, *args, **kwargs):
-        for callback in list(self.callbacks):
-            callback(*args, **kwargs)
-
-    monkeypatch.setattr(widget_module.CallbackDispatcher, "__call__", call)
-    yield
-    widget_module.Widget.close_all()
+pytestmark = pytest.mark.usefixtures("widget_errors_fail")
 
 
 @pytest.fixture

@@ -1,17 +1,21 @@
-"""python -m minihyena train | sample | bench | doctor"""
+"""python -m minihyena train | sample | experiment | bench | doctor"""
 
 import argparse
 import math
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from minihyena import checkpoints, corpora
+from minihyena.errors import choose
+from minihyena.experiments.results import FOLDER
 from minihyena.generation import sample_text
 from minihyena.model import LanguageModel, LMConfig, mixers
-from minihyena.training import Diverged, TrainConfig, train
+from minihyena.training import Diverged, Record, TrainConfig, train
 
 LATEST = Path("runs/latest.safetensors")
 
@@ -71,6 +75,20 @@ def parser() -> argparse.ArgumentParser:
         "--distill", type=int, metavar="ORDER", help="first take so many modes a filter"
     )
     add("--seed", type=int)
+
+    study = commands.add_parser(
+        "experiment",
+        help="run a recorded comparison again, or go on with it",
+        allow_abbrev=False,
+    )
+    study.set_defaults(command=run_experiment)
+    add = study.add_argument
+    add("name", nargs="?", help="without one, they are listed")
+    add("--seeds", type=int, default=3)
+    add("--steps", type=int, help="fewer or more than the experiment says")
+    add("--threads", type=int, help="default: as many as torch takes")
+    add("--device", default=recipe.device)
+    add("--out", type=Path, default=FOLDER, help=f"folder (default {FOLDER})")
 
     time = commands.add_parser(
         "bench",
@@ -189,6 +207,51 @@ def run_sample(options: argparse.Namespace) -> int:
     for piece in pieces:
         print(piece, end="", flush=True)
     print()
+    return 0
+
+
+def run_experiment(options: argparse.Namespace) -> int:
+    """Run what is missing of an experiment, with a line for each run, or list all."""
+    from tqdm import tqdm
+
+    from minihyena import experiments
+
+    if options.name is None:
+        for one in experiments.EXPERIMENTS.values():
+            print(f"{one.name:16}{len(one.trials()):4} models  {one.question}")
+        return 0
+    chosen = choose("experiment", options.name, experiments.EXPERIMENTS)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    with experiments.processes(options.device) as device:
+        made = experiments.EXPERIMENTS[chosen]
+        made = replace(
+            made,
+            steps=made.steps if options.steps is None else options.steps,
+            training=replace(made.training, device=device),
+        )
+        first = int(os.environ.get("RANK", 0)) == 0
+        bar = tqdm(bar_format="{postfix}", disable=None if first else True)
+
+        def watch(trial: experiments.Trial, record: Record, _: float | None) -> None:
+            where = f"{trial.model}, {trial.task}, seed {trial.seed}"
+            at = f"step {record.step} of {made.steps}, loss {record.loss:.3f}"
+            bar.set_postfix_str(f"{where}: {at}", refresh=False)
+            bar.update()
+
+        for run in experiments.run(
+            made, options.seeds, options.out, watch=watch, say=bar.write
+        ):
+            if first:
+                sizes = ", ".join(f"{k} {v}" for k, v in run.sizes.items())
+                bar.write(
+                    f"{run.score:6.1%} {run.model}: {sizes}; learning rate "
+                    f"{run.learning_rate:g}, seed {run.seed}, {run.steps} steps in "
+                    f"{run.seconds:.0f} s"
+                )
+        bar.close()
+        if first:
+            print(f"written to {options.out / made.name}.json")
     return 0
 
 

@@ -5,7 +5,6 @@ machine. So all subjects of one size are called in turn, round after round, and 
 round by round; every round is kept in the file. B batch, D width, L length.
 """
 
-import json
 import os
 import platform
 import random
@@ -25,6 +24,8 @@ from typing import Any
 import psutil
 import torch
 
+from minihyena import records
+
 __all__ = [
     "Row",
     "Run",
@@ -33,6 +34,7 @@ __all__ = [
     "machine",
     "measure",
     "peak_bytes",
+    "provenance",
     "ratio",
     "run",
     "save",
@@ -262,37 +264,34 @@ def versions() -> dict[str, str]:
     return found
 
 
+def provenance() -> dict[str, Any]:
+    """When, on what and with which versions, as things are now."""
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "machine": machine(),
+        "versions": versions(),
+        "threads": torch.get_num_threads(),
+    }
+
+
 def run(rows: Sequence[Row]) -> Run:
-    """The rows with everything around them, as things are now."""
+    """The rows with everything around them."""
     arguments = sys.argv[1:]
     if "--out" in arguments:  # where it is written has no part in it
         at = arguments.index("--out")
         del arguments[at : at + 2]
     arguments = [word for word in arguments if not word.startswith("--out=")]
-    return Run(
-        tuple(rows),
-        f"python -m minihyena {shlex.join(arguments)}",
-        datetime.now(UTC).strftime("%Y-%m-%d"),
-        machine(),
-        versions(),
-        torch.get_num_threads(),
-    )
+    command = f"python -m minihyena {shlex.join(arguments)}"
+    return Run(tuple(rows), command, **provenance())
 
 
 def save(run: Run, path: Path | str) -> None:
     """Write JSON, one row to a line; the old file stays whole until the new one is."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     head = {name: value for name, value in asdict(run).items() if name != "rows"}
-    rows = []
-    for row in run.rows:
-        fields = asdict(row)
-        fields["seconds"] = [float(f"{second:.4g}") for second in row.seconds]
-        rows.append(json.dumps(fields))
-    text = json.dumps(head, indent=1)[:-2] + ',\n "rows": [\n  '
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text + ",\n  ".join(rows) + "\n ]\n}\n", encoding="utf-8")
-    os.replace(partial, path)
+    rows = [asdict(row) for row in run.rows]
+    for fields in rows:
+        fields["seconds"] = [float(f"{second:.4g}") for second in fields["seconds"]]
+    records.write(path, head, rows)
 
 
 def load(path: Path | str) -> Run:
@@ -301,12 +300,10 @@ def load(path: Path | str) -> Run:
     Raises FileNotFoundError, and ValueError for a file that is something else.
     """
     try:
-        fields = json.loads(Path(path).read_text(encoding="utf-8"))
-        rows = [
-            Row(**{**row, "seconds": tuple(row["seconds"])}) for row in fields["rows"]
-        ]
-        return Run(**{**fields, "rows": tuple(rows)})
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        head, rows = records.read(path)
+        read = [Row(**{**row, "seconds": tuple(row["seconds"])}) for row in rows]
+        return Run(**{**head, "rows": tuple(read)})
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not hold a run of benchmarks: {error}") from None
 
 

@@ -189,9 +189,13 @@ class ImplicitFilter(nn.Module):
         ]
 
 
-def init_small(layer: nn.Module, std: float = 0.02) -> None:
-    """Linear or embedding weights from normal(0, std), biases zero (official LMs)."""
+def init_small(layer: nn.Module, std: float | None = 0.02) -> None:
+    """Linear or embedding weights from normal(0, std), biases zero (official LMs).
+
+    std None: 1 / sqrt(inputs), which keeps the size of what comes in.
+    """
     if isinstance(layer, nn.Linear | nn.Embedding):
+        std = layer.weight.shape[1] ** -0.5 if std is None else std
         nn.init.normal_(layer.weight, std=std)
         if isinstance(layer, nn.Linear) and layer.bias is not None:
             nn.init.zeros_(layer.bias)

@@ -38,13 +38,15 @@ class HyenaConfig:
 
     "reference" (the official code): N - 1, each with a skip; "paper" (Def. 3.1): N,
     without. Reference order N is paper order N with the first filter the identity.
-    `filter`: a word in filter_families, or the options of one.
+    `filter`: a word in filter_families, or the options of one. Without `gated` every
+    gate is 1: long convolutions alone, which treat all inputs alike.
     """
 
     order: int = 2
     convention: str = "reference"
     short_taps: int = 3  # of the short convolution after the projections
     filter: Any = "implicit"
+    gated: bool = True
 
     def __post_init__(self) -> None:
         choose("convention", self.convention, CONVENTIONS)
@@ -55,6 +57,11 @@ class HyenaConfig:
                 "order and short_taps must be at least 1; "
                 f"got {self.order} and {self.short_taps}"
             )
+
+    @property
+    def streams(self) -> int:
+        """Projections of the input: a gate each, and the value."""
+        return self.order * self.gated + 1
 
     @property
     def long_filters(self) -> int:
@@ -78,7 +85,7 @@ class HyenaOperator(RecurrenceMixer):
     ) -> None:
         super().__init__(width, max_length)
         self.config = config
-        streams = (config.order + 1) * width
+        streams = config.streams * width
         self.in_proj = nn.Linear(width, streams)
         self.short_filter: Any = nn.Conv1d(
             streams, streams, config.short_taps, groups=streams
@@ -100,9 +107,14 @@ class HyenaOperator(RecurrenceMixer):
         """
         self.check(u)
         p = short_conv(self.short_filter, by_channel(self.in_proj, u))
-        *gates, v = p.chunk(self.config.order + 1, dim=1)
+        gates, v = self.gates(p)
         long = self.convolutions(u.shape[1])
         return v, [(gate, *pair) for gate, pair in zip(gates[::-1], long, strict=True)]
+
+    def gates(self, p: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The N gates and the value, (B, D, L) each, of the projections."""
+        *gates, v = p.chunk(self.config.streams, dim=1)
+        return gates or self.config.order * [torch.ones_like(v)], v
 
     def convolutions(self, length: int) -> list[tuple[Tensor | None, Tensor | None]]:
         """The filter (D, length) and skip (D,) before each of the N gates."""
@@ -129,19 +141,20 @@ class HyenaOperator(RecurrenceMixer):
     ) -> tuple[Tensor, list[Any]]:
         short, *long = memory
         p = short.extend(by_channel(self.in_proj, u)) + self.short_filter.bias[:, None]
-        *gates, v = p.chunk(self.config.order + 1, dim=1)
+        gates, v = self.gates(p)
         for gate, conv in zip(gates[::-1], long, strict=True):
             v = gate * (v if conv is None else conv.extend(v))
         return self.output(v[..., None]), memory
 
     def flops(self, length: int, batch: int = 1) -> float:
-        """Projections (N + 1, and one back), short convolution, gates, long filters
-        and their convolutions (Poli et al. 2023, Prop. 3.2, with one projection more,
-        the value's). The filters are made once for the batch.
+        """Projections (N + 1 if gated, and one back), short convolution, gates, long
+        filters and their convolutions (Poli et al. 2023, Prop. 3.2, with one projection
+        more, the value's). The filters are made once for the batch.
         """
         order, width = self.config.order, self.width
-        projections = 2 * (order + 2) * width**2 * length
-        short = 2 * self.config.short_taps * (order + 1) * width * length
+        streams = self.config.streams
+        projections = 2 * (streams + 1) * width**2 * length
+        short = 2 * self.config.short_taps * streams * width * length
         gates = order * width * length
         long = self.config.long_filters * width * conv_flops(length)
         made = 0 if self.filter is None else matrix_flops(self.filter, length)

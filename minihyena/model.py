@@ -3,6 +3,7 @@
 B batch, L length, D width, V vocabulary.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -61,6 +62,7 @@ class LMConfig:
     mlp_ratio: float = 2.0
     dropout: float = 0.0
     tied: bool = True  # head and embedding share their weight
+    std: float | None = 0.02  # of the matrices at the start; None: 1 / sqrt(inputs)
     vocab_multiple: int = 1  # embedding and head get rows up to a multiple of this
 
     def __post_init__(self) -> None:
@@ -70,6 +72,8 @@ class LMConfig:
                 raise ValueError(
                     f"{name} must be at least 1; got {getattr(self, name)}"
                 )
+        if self.std is not None and not 0 < self.std < math.inf:
+            raise ValueError(f"std must be above 0 and finite; got {self.std}")
         if not (self.mlp_ratio > 0 and 0 <= self.dropout < 1):
             raise ValueError(
                 "mlp_ratio must be above 0 and dropout in 0 .. 1; "
@@ -120,7 +124,9 @@ class LanguageModel(nn.Module):
 
     Initialised as the official language models: matrices and embedding normal(0, 0.02),
     the last matrix of each branch scaled by 1 / sqrt(2 depth), so that the loss starts
-    at ln V; the filters keep their own `init`. Every draw comes from `generator`
+    at ln V; the filters keep their own `init`. Matrices of another `std` pass on more:
+    what a layer says of its past is a product of three projections, and with 0.02 it
+    starts as good as silent. Every draw comes from `generator`
     (None: torch's global one). Source: Poli et al. 2023, A.4; HazyResearch/safari.
     """
 
@@ -140,7 +146,8 @@ class LanguageModel(nn.Module):
             own = {m for f in self.filters() for m in f.modules()}
             for module in self.modules():
                 if module not in own:
-                    init_small(module)
+                    small = module in (self.embedding, self.head)
+                    init_small(module, 0.02 if small else config.std)
         with torch.no_grad():
             for block in self.blocks:
                 for last in (block.mixer.out_proj, block.mlp[-1]):

@@ -11,10 +11,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.functional import cross_entropy
+from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["Diverged", "Record", "Source", "TrainConfig", "evaluate", "train"]
+from minihyena.tasks.base import is_scored
+
+__all__ = [
+    "Diverged",
+    "Record",
+    "Source",
+    "TrainConfig",
+    "evaluate",
+    "over_processes",
+    "train",
+]
 
 
 class Source(Protocol):
@@ -111,13 +122,18 @@ def train(
     """Train `model` (ids (B, L) -> logits (B, L, V)) in place, one record a step.
 
     The last record always has a validation loss. `generator` draws the batches.
-    Raises ValueError before the first step if the source is shorter than one window or
-    the device is not here, Diverged when a loss is no longer finite, naming the step,
-    with the parameters of the last finite loss put back.
+    Where torch.distributed has begun, each process takes its rows of the same batches
+    (so all must draw alike) and every record tells of all: the run is that of one
+    process. Raises ValueError before the first step if the source is shorter than one
+    window, the device is not here or there are more processes than rows; Diverged when
+    a loss is no longer finite, naming the step, with the parameters of the last finite
+    loss put back.
     """
     source.windows("train", config.length), source.windows("validation", config.length)
     _check_device(config.device)
+    rank, world = _place(config)
     model.to(config.device)
+    shared = DistributedDataParallel(model) if world > 1 else model
     optimizer = torch.optim.AdamW(
         _groups(model, config), betas=config.betas, eps=1e-8, fused=True
     )
@@ -137,24 +153,28 @@ def train(
         inputs, targets = source.batch(
             "train", config.batch_size, config.length, generator=generator
         )
-        loss = token_loss(model, inputs.to(config.device), targets.to(config.device))
+        count = is_scored(targets).sum() / world  # DDP takes the mean over processes
+        x, y = (part[rank::world].to(config.device) for part in (inputs, targets))
+        loss = token_loss(shared, x, y, count)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(parameters, config.clip))
-        if not math.isfinite(loss.item()):
+        mean = over_processes(loss.item())
+        if not math.isfinite(mean):
             good.put_back()
-        if not math.isfinite(loss.item() + norm):
-            found = f"loss {loss.item():.3g}, gradient norm {norm:.3g}"
+        if not math.isfinite(mean + norm):
+            found = f"loss {mean:.3g}, gradient norm {norm:.3g}"
             raise Diverged(_advice(step, found, config))
         good.take()
         optimizer.step()
-        seconds += time.perf_counter() - started
+        seconds = over_processes(seconds + time.perf_counter() - started)
         progress = config.progress(step, seconds)
         validation = None
         if step % config.evaluate_every == 0 or progress >= 1:
-            validation = evaluate(
+            held_out = evaluate(
                 model, source, config.length, windows=config.evaluate_windows
             )
+            validation = over_processes(held_out)
             if not math.isfinite(validation):  # this step's update spoilt the model
                 good.put_back()
                 found = f"validation loss {validation:.3g}"
@@ -169,7 +189,7 @@ def train(
         tokens = step * config.batch_size * config.length
         yield Record(
             step,
-            loss.item(),
+            mean,
             config.learning_rate * factor,
             norm,
             tokens,
@@ -181,9 +201,22 @@ def train(
         best.put_back()
 
 
-def token_loss(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy, nats a token, of the model's logits (B, L, V)."""
-    return cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+def token_loss(
+    model: nn.Module, inputs: Tensor, targets: Tensor, count: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy, in nats, of the model's logits (B, L, V): the mean over what is
+    scored, or the sum over `count`. Targets of -100 are not scored.
+
+    Targets that are numbers, not ids, are compared with the model's numbers (B, L) by
+    their squared error; those that are NaN are not scored.
+    """
+    outputs, asked = model(inputs), is_scored(targets)
+    if targets.is_floating_point():
+        total = (outputs - targets)[asked].square().sum()
+    else:
+        total = cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="sum")
+    loss: Tensor = total / (asked.sum() if count is None else count)
+    return loss
 
 
 @torch.no_grad()
@@ -205,15 +238,38 @@ def evaluate(
         chosen = torch.linspace(0, len(inputs) - 1, windows).round().long()
         inputs, targets = inputs[chosen], targets[chosen]
     device = next(model.parameters()).device
-    was_training, total = model.training, 0.0
+    was_training, total, count = model.training, 0.0, is_scored(targets).sum()
     model.eval()
     try:
         for i in range(0, len(inputs), batch_size):
             x, y = (part[i : i + batch_size].to(device) for part in (inputs, targets))
-            total += token_loss(model, x, y).item() * len(x)
+            total += token_loss(model, x, y, count).item()
     finally:  # also when interrupted
         model.train(was_training)
-    return total / len(inputs)
+    return total
+
+
+def _place(config: TrainConfig) -> tuple[int, int]:
+    """This process's number, and how many share the work."""
+    if not distributed.is_initialized():
+        return 0, 1
+    rank, world = distributed.get_rank(), distributed.get_world_size()
+    if world > config.batch_size:
+        raise ValueError(
+            f"a batch of {config.batch_size} rows cannot be shared by {world} "
+            "processes; take a larger batch_size"
+        )
+    return rank, world
+
+
+def over_processes(number: float) -> float:
+    """Its mean over all processes, the same in each."""
+    if not distributed.is_initialized():
+        return number
+    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+    total = torch.tensor(number, dtype=torch.float64, device=device)
+    distributed.all_reduce(total)
+    return total.item() / distributed.get_world_size()
 
 
 class _Snapshot:

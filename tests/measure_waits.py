@@ -21,9 +21,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from made_results import made_results
 from wrong_answers import BANK
 
-from minihyena import LanguageModel, LMConfig, corpora, explore, lessons
+from minihyena import LanguageModel, LMConfig, corpora, explore, lessons, tasks
 from minihyena.lessons import Incorrect
 
 MOVES = 15
@@ -36,6 +37,7 @@ middle = process_time()
 import minihyena
 print((process_time() - middle) / (middle - begun))
 """
+NINE = tuple(f"model {letter}" for letter in "abcdefghi")
 LETTERS = ("to be or not to be, that is", "all the world's a stage")
 
 
@@ -56,7 +58,10 @@ def explorers() -> Iterator[explore.Explorer]:
     yield explore.TokenLoop(twins["hyena"])
     model, letters = twins["hyena"], corpora.ByteTokenizer()
     yield explore.OrderSlider(model, letters, text=LETTERS[0], prompt=LETTERS[1])
+    small = {"recall": tasks.AssociativeRecall(12, 16), "mqar": tasks.MQAR(64, 32, 4)}
+    yield explore.TaskTheatre(twins, small)
     yield explore.ScalingPlot()
+    yield explore.EvidencePlot(made_results(models=NINE, widths=(16, 32, 64)))
 
 
 def moves(explorer: explore.Explorer, name: str) -> list[float]:

@@ -1,12 +1,47 @@
-"""Comparisons are between models of the same size."""
+"""Comparisons: models of one size, runs that are never lost, shared or made twice."""
 
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from filelock import FileLock
 
-from minihyena import HyenaConfig, LanguageModel, LMConfig, filter_families, mixers
-from minihyena.experiments import equal_parameters, parameter_count
+from minihyena import (
+    HyenaConfig,
+    LanguageModel,
+    LMConfig,
+    TrainConfig,
+    experiments,
+    filter_families,
+    mixers,
+    records,
+    train,
+)
+from minihyena.experiments import (
+    EXPERIMENTS,
+    RECIPES,
+    Experiment,
+    Run,
+    Trial,
+    equal_parameters,
+    parameter_count,
+    run_trial,
+)
 from minihyena.rivals.attention import AttentionConfig
+from minihyena.tasks import AssociativeRecall, Examples, LinearFunctions, Majority
+from minihyena.vector_model import VectorModel
+
+ROOT = Path(__file__).parents[1]
 
 WORDS = ["hyena", *(word for word in mixers if word != "hyena")]
 
@@ -64,3 +99,421 @@ def test_what_cannot_be_as_large_is_refused() -> None:
     many = LMConfig(65, 64, 512, mixer=AttentionConfig(heads=256))
     with pytest.raises(ValueError, match=r"cannot have .* within 2.0%: at width 512"):
         equal_parameters([LMConfig(65, 64, 8), many])
+
+
+def test_models_of_vectors_are_made_as_large_too() -> None:
+    task = LinearFunctions(3, 8)
+    configs = replace(TINY, tasks=(task,), models={w: w for w in WORDS}).configs(
+        task, 32
+    )
+    sizes = [
+        sum(p.numel() for p in VectorModel(config, 4).parameters())
+        for config in configs.values()
+    ]
+    assert all(abs(size / sizes[0] - 1) <= 0.02 for size in sizes)
+
+
+# What an experiment is
+
+TINY = Experiment(
+    "tiny",
+    "Is it kept?",
+    (AssociativeRecall(6, 8), Majority(2, 5)),
+    {"hyena": "hyena", "gru": "gru"},
+    widths=(8,),
+    learning_rates=(1e-3, 1e-2),
+    steps=4,
+    tokens=64,
+    training=TrainConfig(steps=1, evaluate_every=2),
+)
+TRIALS = 12  # 4 models, 2 learning rates and one more seed
+
+
+def runs(folder: Path, experiment: Experiment = TINY, seeds: int = 2) -> list[Run]:
+    return list(experiments.run(experiment, seeds, folder, say=pytest.fail))
+
+
+def without_time(found: Iterator[Run] | list[Run]) -> list[Run]:
+    return [replace(run, seconds=0.0) for run in found]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an experiment that ran to its end."""
+    folder = tmp_path_factory.mktemp("whole")
+    runs(folder)
+    return folder
+
+
+def test_every_model_is_tried_at_every_rate_and_goes_on_with_its_best(
+    whole: Path,
+) -> None:
+    found = experiments.load(whole / "tiny.json")
+    assert len(found.runs) == TRIALS
+    for summary in found.summary():
+        mine = [
+            r
+            for r in found.runs
+            if (r.model, r.sizes) == (summary.model, summary.sizes)
+        ]
+        first = {r.learning_rate: (r.held_out, -r.loss) for r in mine if r.seed == 0}
+        assert set(first) == {1e-3, 1e-2}
+        assert summary.learning_rate == max(first, key=lambda rate: first[rate])
+        chosen = {
+            r.seed: r.score for r in mine if r.learning_rate == summary.learning_rate
+        }
+        assert summary.scores == (chosen[0], chosen[1])
+        assert len(mine) == 3
+        assert summary.low <= summary.mean <= summary.high
+
+
+def test_all_models_of_a_task_see_the_same_batches_for_as_many_steps() -> None:
+    for task in TINY.tasks:
+        trainings = [t.training for t in TINY.trials() if t.task == task]
+        assert len(set(trainings)) == 1
+        rows = trainings[0].batch_size
+        assert rows * task.input_length <= 64 < (rows + 1) * task.input_length
+
+
+def test_a_model_that_has_reached_the_goal_is_not_tried_at_other_rates() -> None:
+    plan = TINY.plan(seeds=1)
+    rates, trial = [], next(plan)
+    while trial.model == "hyena" and trial.task == TINY.tasks[0]:
+        rates.append(trial.training.learning_rate)
+        trial = plan.send((1.0, 0.0))
+    assert rates == [1e-3]
+
+
+def test_a_run_ends_once_it_has_reached_the_goal_twice_in_a_row() -> None:
+    trial = replace(TINY.trials()[0], goal=0.0)
+    assert run_trial(trial).steps == 4
+    longer = replace(trial, training=replace(trial.training, steps=50))
+    assert run_trial(longer).steps == 4
+    never = replace(longer, goal=1.1)
+    assert run_trial(never).steps == 50
+
+
+def test_what_is_tested_was_neither_learned_nor_used_to_choose() -> None:
+    from minihyena.experiments.running import TEST_SEED
+
+    task = AssociativeRecall(40, 64)
+    source = Examples(task)
+    held_out = source.windows("validation", task.input_length).inputs
+    test = task.batch(256, generator=torch.Generator().manual_seed(TEST_SEED)).inputs
+    learned = torch.cat(
+        [
+            source.batch("train", 64, 66, generator=torch.Generator().manual_seed(s))[0]
+            for s in range(3)
+        ]
+    )
+    rows = [{tuple(r) for r in part.tolist()} for part in (held_out, test, learned)]
+    assert not rows[0] & rows[1]
+    assert not rows[0] & rows[2]
+    assert not rows[1] & rows[2]
+
+
+def test_a_trial_is_the_same_every_time() -> None:
+    trial = TINY.trials()[0]
+    one, two, other = (
+        replace(run_trial(t), seconds=0.0)
+        for t in (trial, trial, replace(trial, seed=1))
+    )
+    assert one == two
+    assert one.curve != other.curve or one.loss != other.loss
+
+
+def test_a_model_that_diverges_scores_what_it_scores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trial = TINY.trials()[0]
+    wild = replace(trial, training=replace(trial.training, steps=60, learning_rate=1e6))
+    found = run_trial(wild)
+    assert 0 <= found.score <= 1
+    assert found.loss == math.inf or math.isfinite(found.loss)
+
+
+# What is kept of it
+
+
+def test_the_file_tells_how_it_was_made(whole: Path) -> None:
+    found = experiments.load(whole / "tiny.json")
+    assert found.experiment == "tiny"
+    assert found.question == "Is it kept?"
+    assert found.command == "python -m minihyena experiment tiny --seeds 2 --steps 4"
+    assert found.versions["torch"] == torch.__version__.split("+")[0] or found.versions
+    assert found.machine["cores"] >= 1
+    assert str(ROOT) not in (whole / "tiny.json").read_text()
+
+
+class Killed(Exception):
+    """The run ends here."""
+
+
+@pytest.mark.parametrize("after", [0, 1, 5, 11])
+def test_a_run_that_was_stopped_goes_on_where_it_was(
+    after: int, tmp_path: Path, whole: Path
+) -> None:
+    going = experiments.run(TINY, 2, tmp_path)
+    for _ in range(after):
+        next(going)
+    going.close()
+    made: list[Trial] = []
+
+    def watch(trial: Trial, *_: Any) -> None:
+        if trial not in made:
+            made.append(trial)
+
+    found = list(experiments.run(TINY, 2, tmp_path, watch=watch))
+    assert len(made) == TRIALS - after
+    assert without_time(found) == without_time(
+        list(experiments.load(whole / "tiny.json").runs)
+    )
+
+
+def test_more_seeds_later_add_only_theirs(tmp_path: Path, whole: Path) -> None:
+    assert len(runs(tmp_path, seeds=1)) == 8
+    stamps = [r.seconds for r in experiments.load(tmp_path / "tiny.json").runs]
+    assert len(runs(tmp_path, seeds=2)) == TRIALS
+    later = experiments.load(tmp_path / "tiny.json").runs
+    assert [r.seconds for r in later[:8]] == stamps
+    runs(tmp_path, seeds=1)  # fewer again: nothing is lost
+    assert experiments.load(tmp_path / "tiny.json").runs == later
+
+
+COMMAND = [sys.executable, "-m", "minihyena", "experiment", "first_look"]
+QUICK = ["--steps", "40", "--seeds", "2", "--threads", "1"]
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.7, 1.9])
+def test_a_killed_process_leaves_every_finished_run(
+    wait: float, tmp_path: Path
+) -> None:
+    path = tmp_path / "first_look.json"
+    command = [*COMMAND, *QUICK, "--out", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        began = time.monotonic()
+        while not path.exists() and time.monotonic() - began < 60:
+            time.sleep(0.02)
+        time.sleep(wait)
+        process.kill()
+    before = experiments.load(path).runs
+    assert before
+    found = list(experiments.run(replace(FIRST, steps=40), 2, tmp_path))
+    assert without_time(found)[: len(before)] == without_time(list(before))
+    assert [r.seconds for r in found[: len(before)]] == [r.seconds for r in before]
+    assert len(found) == 4
+
+
+FIRST = EXPERIMENTS["first_look"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_ends_the_command_and_keeps_what_is_done(tmp_path: Path) -> None:
+    command = [*COMMAND, "--seeds", "9", "--out", str(tmp_path), "--threads", "1"]
+    path = tmp_path / "first_look.json"
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        began = time.monotonic()
+        while not path.exists() and time.monotonic() - began < 60:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert experiments.load(path).runs
+
+
+@pytest.mark.parametrize("cut", [2, 40, 400])
+def test_a_file_that_was_cut_off_gives_back_its_whole_runs(
+    cut: int, tmp_path: Path, whole: Path
+) -> None:
+    text = (whole / "tiny.json").read_text()
+    path = tmp_path / "tiny.json"
+    path.write_text(text[:-cut])
+    with pytest.raises(ValueError, match="cannot be read as records"):
+        experiments.load(path)
+    said: list[str] = []
+    found = list(experiments.run(TINY, 2, tmp_path, say=said.append))
+    assert [r.seconds for r in found[:10]] == [
+        r.seconds for r in experiments.load(whole / "tiny.json").runs[:10]
+    ]
+    assert len(experiments.load(path).runs) == TRIALS
+    [told] = said
+    assert "is damaged" in told
+    assert (tmp_path / "tiny.1.json.old").read_text() == text[:-cut]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1, 2]", "not json", '{"rows": 3}'])
+def test_a_file_that_is_something_else_is_laid_aside(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.json"
+    path.write_text(text)
+    said: list[str] = []
+    next(iter(experiments.run(TINY, 1, tmp_path, say=said.append)))
+    assert (tmp_path / "tiny.1.json.old").read_text() == text
+    assert len(said) == 1
+    assert len(experiments.load(path).runs) == 1
+
+
+def test_runs_of_other_settings_are_not_mixed_in(tmp_path: Path, whole: Path) -> None:
+    path = tmp_path / "tiny.json"
+    path.write_text((whole / "tiny.json").read_text())
+    said: list[str] = []
+    changed = replace(TINY, steps=3)
+    found = list(experiments.run(changed, 1, tmp_path, say=said.append))
+    assert {r.steps for r in found} == {3}
+    assert {r.steps for r in experiments.load(path).runs} == {3}
+    assert "12 runs" in said[0]
+    assert "other settings" in said[0]
+    assert (tmp_path / "tiny.1.json.old").exists()
+
+
+def test_two_runs_never_write_the_same_file(tmp_path: Path) -> None:
+    going = experiments.run(TINY, 1, tmp_path)
+    next(going)
+    with pytest.raises(RuntimeError, match="another run is writing"):
+        next(experiments.run(TINY, 1, tmp_path))
+    going.close()
+    next(experiments.run(TINY, 1, tmp_path))  # now it may
+
+
+def test_a_second_command_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    with FileLock(tmp_path / "first_look.json.lock"):
+        done = subprocess.run(
+            [*COMMAND, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+        )
+    assert done.returncode == 1
+    assert "another run is writing" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_seeds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="seeds must be at least 1; got 0"):
+        next(experiments.run(TINY, 0, tmp_path))
+
+
+def test_records_keep_the_old_file_until_the_new_one_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "some.json"
+    records.write(path, {"a": 1}, [{"b": 2}, {"b": math.inf}])
+    assert records.read(path) == ({"a": 1}, [{"b": 2}, {"b": math.inf}])
+    before = path.read_text()
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        records.write(path, {"a": 2}, [])
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize("cut", range(1, 60))
+def test_no_cut_file_is_read_as_if_it_were_whole(cut: int, tmp_path: Path) -> None:
+    path = tmp_path / "some.json"
+    rows = [{"n": n, "text": "x, y}"} for n in range(3)]
+    records.write(path, {"head": [1, 2]}, rows)
+    text = path.read_text().rstrip()
+    path.write_text(text[:-cut])
+    with pytest.raises(ValueError, match="cannot be read as records"):
+        records.read(path)
+    assert records.rescue(path) == rows[: len(records.rescue(path))]
+
+
+# Several processes
+
+
+def test_two_processes_are_one_with_the_same_batches(tmp_path: Path) -> None:
+    """torchrun with gloo: the losses of one process with the same global batch."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", "-m", *COMMAND[2:]]
+    out = ["--out", str(tmp_path / "two")]
+    steps = ["--steps", "50", "--seeds", "1", "--threads", "1"]
+    done = subprocess.run(
+        [*command, *steps, *out], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("written to") == 1  # one of them speaks
+    two = experiments.load(tmp_path / "two" / "first_look.json").runs
+    one = list(experiments.run(replace(FIRST, steps=50), 1, tmp_path / "one"))
+    assert [r.key for r in two] == [r.key for r in one]
+    for mine, theirs in zip(one, two, strict=True):
+        assert theirs.loss == pytest.approx(mine.loss, abs=1e-4)
+        assert theirs.score == pytest.approx(mine.score, abs=0.005)
+
+
+# What is in the list
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_can_be_run(name: str) -> None:
+    """Every model fits its task: two steps, at a length that a test can afford."""
+    experiment = EXPERIMENTS[name]
+    assert experiment.name == name
+    sizes = {}
+    for trial in experiment.trials():
+        sizes.setdefault((trial.task, trial.width), []).append(trial.parameters)
+    for counts in sizes.values():
+        assert max(counts) / counts[0] - 1 <= 0.02
+        assert 1 - min(counts) / counts[0] <= 0.02
+    shorter = {
+        replace(t, length=min(t.length, 128)) if hasattr(t, "length") else t: None
+        for t in experiment.tasks
+    }
+    small = replace(
+        experiment,
+        tasks=tuple(shorter)[:2],
+        widths=experiment.widths[:1],
+        steps=2,
+        tokens=256,
+    )
+    for trial in small.trials():
+        source = Examples(trial.task.for_training, 2)
+        model = trial.build(torch.Generator().manual_seed(0))
+        records_ = list(
+            train(model, source, trial.training, generator=torch.Generator())
+        )
+        assert len(records_) == 2
+
+
+def test_the_longest_recall_is_the_one_of_the_abstract() -> None:
+    [task] = EXPERIMENTS["recall_131k"].tasks
+    assert task == AssociativeRecall(30, 131_072)
+    parameters = {t.model: t.parameters for t in EXPERIMENTS["recall_131k"].trials()}
+    assert "hyena" in parameters
+    assert len(parameters) > 1
+
+
+def test_the_quick_recipe_differs_from_the_textbook_in_its_start_alone() -> None:
+    quick, textbook = RECIPES["quick"], RECIPES["textbook"]
+    task = AssociativeRecall(12, 128)
+    assert quick.training == textbook.training
+    mine, theirs = (RECIPES[name].config(task) for name in ("quick", "textbook"))
+    same = replace(mine, std=theirs.std, mixer=theirs.mixer)
+    assert same == theirs
+    wider = parameter_count(mine) - parameter_count(theirs)
+    assert 0 < wider < 0.02 * parameter_count(theirs)  # four more features
+
+
+def test_the_experiments_are_listed_by_the_command() -> None:
+    done = subprocess.run(COMMAND[:-1], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in EXPERIMENTS)
+
+
+def test_an_unknown_experiment_is_named_with_the_nearest() -> None:
+    done = subprocess.run(
+        [*COMMAND[:-1], "recal_filters"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "recall_filters" in done.stderr
+
+
+# The recorded ones
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "data/results").glob("*.json")))
+def test_every_recorded_experiment_belongs_to_its_plan(path: Path) -> None:
+    if path.stem not in EXPERIMENTS:
+        pytest.skip("a record of another kind")
+    found = experiments.load(path.stem)
+    keys = {trial.key for trial in EXPERIMENTS[path.stem].trials()}
+    assert {run.key for run in found.runs} <= keys
+    assert json.loads(path.read_text())["experiment"] == path.stem

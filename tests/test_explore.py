@@ -17,6 +17,7 @@ import plotly.graph_objects as go
 import pytest
 import torch
 from ipywidgets.widgets import widget as widget_module
+from made_results import made_results
 from torch import nn
 
 from minihyena import LanguageModel, LMConfig, TrainConfig, mixers, train
@@ -24,13 +25,16 @@ from minihyena.corpora import CharacterTokenizer, Corpus
 from minihyena.doctor import Finding
 from minihyena.explore import (
     Card,
+    EvidencePlot,
     FilterBuilder,
     FilterStudio,
     MachineCard,
     OrderBuilder,
     OrderSlider,
+    TaskTheatre,
     TokenLoop,
     TokenMixer,
+    TrainingDashboard,
     TrainingRoom,
     TurningHands,
     WrapAround,
@@ -43,14 +47,19 @@ from minihyena.explore import (
 from minihyena.explore.live import MEND
 from minihyena.explore.parts import spans, states, to_numpy
 from minihyena.explore.style import PALETTE
+from minihyena.explore.training_controls import Trainer
 from minihyena.explore.training_figure import POINTS, thin
 from minihyena.explore.training_loop import Loop, Turns
+from minihyena.tasks import AssociativeRecall, Counting
 from minihyena.training import Diverged, Record
 
 LENGTH, STEPS = 32, 30
 CONFIG = TrainConfig(
     steps=STEPS, length=LENGTH, batch_size=2, evaluate_every=10, evaluate_windows=2
 )
+RECALL = AssociativeRecall(12, 16)
+THEATRE = {"recall": RECALL, "counting": Counting(4, 16, 6)}
+SHORT = TrainConfig(steps=STEPS, length=18, batch_size=2, evaluate_every=10)
 PLOTLY = "application/vnd.plotly.v1+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -137,6 +146,9 @@ def wait_for(condition, seconds=20):
         "turning hands",
         "token loop",
         "order slider",
+        "evidence plot",
+        "task theatre",
+        "training dashboard",
     ]
 )
 def explorer(request, factory, corpus):
@@ -147,6 +159,11 @@ def explorer(request, factory, corpus):
         "order builder": OrderBuilder,
         "wrap-around": WrapAround,
         "turning hands": TurningHands,
+        "evidence plot": lambda: EvidencePlot(made_results()),
+        "task theatre": lambda: TaskTheatre({"ours": model}, THEATRE),
+        "training dashboard": lambda: TrainingDashboard(
+            {name: lambda: Student(12) for name in ("a", "b")}, RECALL, SHORT
+        ),
         "token loop": lambda: TokenLoop(model),
         "order slider": lambda: OrderSlider(model, corpus.tokenizer, text="the fox"),
         "studio": lambda: FilterStudio(model),
@@ -154,7 +171,7 @@ def explorer(request, factory, corpus):
         "room": lambda: make_room(factory, corpus),
     }[request.param]()
     yield made
-    if isinstance(made, TrainingRoom):
+    if isinstance(made, Trainer):
         made.stop()
 
 
@@ -191,7 +208,7 @@ def test_reset_brings_the_first_state_back(explorer):
     first = explorer.state(), explorer.describe()
     name, values = next(iter(explorer.controls.items()))
     explorer.set(name, values[-1])
-    if isinstance(explorer, TrainingRoom):
+    if isinstance(explorer, Trainer):
         explorer.set(name, first[0][name])
     explorer.reset()
     assert (explorer.state(), explorer.describe()) == first
@@ -209,7 +226,8 @@ def test_numbers_take_the_place_of_the_picture_and_give_it_back(explorer):
     assert explorer.figure in explorer._stage.children
     explorer.show_numbers.value = True
     assert explorer._stage.children == (explorer.numbers,)
-    assert explorer.numbers.value.count("<tr>") > 8
+    untrained = isinstance(explorer, TrainingDashboard)  # so has no numbers yet
+    assert explorer.numbers.value.count("<tr>") > (1 if untrained else 8)
     explorer.show_numbers.value = False
     assert explorer.figure in explorer._stage.children
 
@@ -244,7 +262,9 @@ def test_every_curve_differs_from_its_neighbours_by_more_than_its_colour(explore
         cue = (trace.mode, trace.line.dash, trace.line.width, trace.marker.symbol)
         panel = trace.xaxis or "x"
         assert looks.setdefault((panel, cue), trace.name) == trace.name
-    bars = isinstance(explorer, WrapAround)  # which are told apart by hatching
+    bars = isinstance(
+        explorer, WrapAround | TaskTheatre
+    )  # which are told apart by hatching
     assert len(looks) >= 2 or bars
 
 

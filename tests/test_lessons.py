@@ -8,11 +8,12 @@ import math
 import pickle
 import random
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from wrong_answers import BANK, nb03, nb04, nb05, nb06, nb07, nb10, nb11
+from wrong_answers import BANK, nb03, nb04, nb05, nb06, nb07, nb08, nb10, nb11
 
 from minihyena import (
     ImplicitConfig,
@@ -47,7 +48,7 @@ def compiled(text, name):
     cell = {"deepcopy": deepcopy, "math": math, "torch": torch}
     cell |= {"causal_conv": causal_conv, "toeplitz": toeplitz}
     cell |= {"ImplicitConfig": ImplicitConfig, "ImplicitFilter": ImplicitFilter}
-    cell["drawing_from"] = drawing_from
+    cell |= {"drawing_from": drawing_from, "replace": replace}
     exec(text, cell)
     return cell[name]
 
@@ -110,6 +111,7 @@ ALSO_RIGHT = {
     "06.unit_gain": lambda h: h / torch.linalg.vector_norm(h, dim=-1)[:, None],
     "06.diagnose": nb06.by_elimination,
     **nb07.ALSO_RIGHT,
+    **nb08.ALSO_RIGHT,
     "09.windows": windows_by_slices,
     "09.initial_loss": lambda vocab: torch.tensor(vocab).log(),
     "09.train_step": step_by_gather,
@@ -165,6 +167,7 @@ TOO_FAR = {
     "06.unit_gain": [lambda h: h / h.norm(dim=-1, keepdim=True) * (1 + 2e-4)],
     "06.diagnose": [nb06.with_open_gates],
     **nb07.TOO_FAR,
+    **nb08.TOO_FAR,
     "09.windows": [lambda *args: [part + 1 for part in windows_by_slices(*args)]],
     "09.initial_loss": [lambda vocab: math.log(vocab) + 1e-4 * math.log(vocab + 1)],
     "09.train_step": [

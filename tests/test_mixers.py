@@ -39,6 +39,8 @@ CASES: dict[str, Any] = {
     **{f"hyena-{name}": HyenaConfig(3, filter=name) for name in filter_families},
     **{f"hyena-{c.convention}-{c.order}": c for c in HYENAS},
     "hyena-short-1": HyenaConfig(short_taps=1),
+    "hyena-ungated": HyenaConfig(gated=False),
+    "hyena-paper-3-ungated": HyenaConfig(3, "paper", filter=LIVELY, gated=False),
     "hyena-short-5": HyenaConfig(3, short_taps=5),
     "hyena-rough": HyenaConfig(3, filter=ImplicitConfig(16, 8, 1, 14.0)),
     "attention-1": AttentionConfig(heads=1),

@@ -12,8 +12,9 @@ import torch
 from plotly.basedatatypes import Undefined
 from torch import nn
 
+from minihyena import records
 from minihyena.benchmark import Row, Run, save
-from minihyena.explore import ScalingPlot, scaling_data, scaling_measure
+from minihyena.explore import ScalingPlot, scaling_measure
 from minihyena.explore.scaling_data import AUTHORS, Comparison, ahead_from, exponent
 from minihyena.explore.scaling_subjects import subjects_of
 from minihyena.explore.scaling_words import spoken
@@ -215,8 +216,8 @@ def test_what_is_recorded_in_the_project_can_be_shown():
 def test_missing_recordings_are_named(tmp_path, results, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"conv\.json is missing.*bench"):
         ScalingPlot(results=tmp_path)
-    away = tmp_path / "site-packages" / "minihyena" / "explore" / "scaling_data.py"
-    monkeypatch.setattr(scaling_data, "__file__", str(away))
+    away = tmp_path / "site-packages" / "minihyena" / "records.py"
+    monkeypatch.setattr(records, "__file__", str(away))
     with pytest.raises(FileNotFoundError, match="installed package does not hold"):
         ScalingPlot()
 

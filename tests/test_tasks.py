@@ -1,7 +1,9 @@
-"""Recall tasks: seed for seed the released generator, and floors that are known."""
+"""What every task promises: exact answers, honest chance, no leak, one generator."""
 
 import math
-from itertools import product
+import random
+from collections import Counter
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import numpy as np
@@ -9,177 +11,327 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sampling import seeded
 from torch import Tensor
 
-from minihyena.tasks import IGNORED, AssociativeRecall
+from minihyena.tasks import (
+    IGNORED,
+    MQAR,
+    TASKS,
+    Addition,
+    AssociativeRecall,
+    Batch,
+    Counting,
+    InductionHeads,
+    LinearFunctions,
+    Majority,
+    SelectiveCopying,
+    Task,
+)
 
-RECALL = AssociativeRecall()  # V = 10, L = 16
-sizes = st.tuples(st.integers(4, 40), st.integers(2, 40))
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
-def ids(text: str) -> list[int]:
-    return [int(word) for word in text.split()]
-
-
-def test_one_draw_is_the_released_one() -> None:
-    inputs, labels = RECALL.example(rng())
-    assert inputs.tolist() == ids("2 7 1 8 1 8 1 8 1 8 4 6 3 7 4 6 9 3")
-    assert labels.tolist() == [*inputs[1:].tolist(), 7]
-
-
-def test_a_split_is_the_released_one() -> None:
-    g = rng()
-    train, test = RECALL.distinct(4, g), RECALL.distinct(2, g)
-    assert train[0].tolist() == ids("1 6 1 6 3 5 3 5 3 5 2 6 3 5 4 5 9 2 6")
-    assert test[0].tolist() == ids("2 7 2 7 3 6 4 6 1 8 4 6 3 6 2 7 9 3 6")
-
-
-def as_released(vocab_size: int, length: int, g: np.random.Generator) -> list[int]:
-    """The released generator draw by draw: scalar choices, in this order."""
-    symbols = sorted(map(str, range(vocab_size - 2)))
-    half = len(symbols) // 2
-    keys, values = symbols[:half], symbols[half:]
-    meaning = {key: g.choice(values) for key in keys}
-    prompt = [g.choice(keys) for _ in range(length // 2)]
-    query = g.choice(keys)
-    while query not in prompt:
-        query = g.choice(list(dict.fromkeys(prompt)))  # in the order first seen
-    pairs = [token for key in prompt for token in (key, meaning[key])]
-    ordered = sorted([*symbols, ".", "=>"])
-    return [ordered.index(t) for t in (*pairs, "=>", query, meaning[query])]
+# Of every kind one or more sizes, and the most that the token at one place may tell of
+# an answer: chance, the shortcuts that are known, and a margin.
+TOLD = {
+    AssociativeRecall(30, 64): 0.22,
+    AssociativeRecall(30, 64, scored="answerable"): 0.25,
+    MQAR(80, 64, 4): 0.3,  # with four values to choose from
+    InductionHeads(20, 40): 0.13,
+    InductionHeads(20, 40, answer=2, triggers=3): 0.13,
+    SelectiveCopying(12, 64, 6): 0.25,
+    Majority(4, 32): 0.45,  # any one symbol is the most frequent one in .36
+    Counting(4, 32, 8): 0.25,
+    Addition(3): 0.4,  # the leading digit in .75, the others in .1 to .3
+    Addition(3, reverse=True): 0.4,
+}
+FUNCTIONS = LinearFunctions(3, 12)
+EVERY = [*TOLD, FUNCTIONS]
+every_task = pytest.mark.parametrize("task", EVERY, ids=str)
+with_tokens = pytest.mark.parametrize("task", TOLD, ids=str)
 
 
-@pytest.mark.parametrize(("vocab_size", "length"), [(10, 16), (31, 8), (40, 33)])
-def test_every_draw_is_made_in_the_released_order(vocab_size: int, length: int) -> None:
-    task, ours, theirs = AssociativeRecall(vocab_size, length), rng(5), rng(5)
-    for _ in range(40):
-        inputs, labels = task.example(ours)
-        expected = as_released(vocab_size, length, theirs)
-        assert [*inputs.tolist(), int(labels[-1])] == expected
+def whole(low: int, high: int) -> st.SearchStrategy[int]:
+    return st.integers(low, high)
 
 
-def test_symbols_are_sorted_as_strings() -> None:
-    task = AssociativeRecall(vocab_size=14)
-    assert " ".join(task.symbols) == "0 1 10 11 2 3 4 5 6 7 8 9"
-    assert " ".join(task.keys) == "0 1 10 11 2 3"
-    assert task.vocabulary == [".", *task.symbols, "=>"]
+@st.composite
+def any_task(draw: st.DrawFn) -> Task:
+    """A task of any kind and any possible size."""
+    kind = draw(st.sampled_from(sorted(TASKS)))
+    if kind == "recall":
+        scored = draw(st.sampled_from(["answer", "answerable"]))
+        return AssociativeRecall(draw(whole(4, 40)), draw(whole(2, 40)), scored)
+    if kind == "mqar":
+        pairs = draw(whole(1, 6))
+        length = 4 * pairs + 2 * draw(whole(0, 10))
+        vocab_size, power = length + draw(whole(1, 30)), draw(st.floats(0.01, 2))
+        return MQAR(vocab_size, length, pairs, power, draw(st.booleans()))
+    if kind == "induction":
+        answer = draw(whole(1, 3))
+        length = answer + 2 + draw(whole(0, 40))
+        return InductionHeads(draw(whole(3, 30)), length, answer, draw(whole(1, 4)))
+    if kind == "copying":
+        tokens = draw(whole(1, 8))
+        length = 2 * tokens + 1 + draw(whole(0, 40))
+        return SelectiveCopying(draw(whole(3, 20)), length, tokens, draw(st.booleans()))
+    if kind == "majority":
+        length = draw(whole(1, 40))
+        return Majority(draw(whole(2, 8)), length, draw(whole(1, min(3, length))))
+    if kind == "counting":
+        length = draw(whole(1, 40))
+        return Counting(draw(whole(2, 8)), length, draw(whole(1, length)))
+    if kind == "addition":
+        return Addition(draw(whole(1, 30)), draw(st.booleans()))
+    dimension = draw(whole(1, 5))
+    return LinearFunctions(dimension, dimension + draw(whole(1, 8)))
 
 
-@given(size=sizes, seed=st.integers(0, 10**6))
-def test_an_example_is_pairs_then_a_query_that_occurred(
-    size: tuple[int, int], seed: int
-) -> None:
-    vocab_size, length = size
-    task = AssociativeRecall(vocab_size, length)
-    inputs, labels = task.example(rng(seed))
-    assert len(inputs) == len(labels) == 2 * (length // 2) + 2
-    assert torch.equal(inputs[1:], labels[:-1])
-    *prompt, arrow, query = inputs.tolist()
-    keys, values = prompt[::2], prompt[1::2]
-    pairs = dict(zip(keys, values, strict=True))
-    assert [pairs[key] for key in keys] == values  # one value for a key
-    assert arrow == vocab_size - 1
-    assert labels[-1] == pairs[query]
-    first_value = 1 + (vocab_size - 2) // 2
-    assert all(1 <= key < first_value for key in keys)
-    assert all(first_value <= value < vocab_size - 1 for value in values)
+# ---- the solver
 
 
-@given(size=sizes, seed=st.integers(0, 10**6))
-def test_the_solver_is_always_right(size: tuple[int, int], seed: int) -> None:
-    task = AssociativeRecall(*size)
-    inputs, labels = task.batch(5, rng(seed))
-    assert torch.equal(task.solve(inputs), labels[:, -1])
+@given(task=any_task(), seed=whole(0, 10**6))
+def test_the_solver_scores_one_at_every_possible_size(task: Task, seed: int) -> None:
+    batch = task.batch(6, generator=seeded(seed))
+    inputs, labels = batch
+    kept = inputs.clone()
+    answers = task.solve(inputs)
+    assert torch.equal(inputs, kept)
+    assert labels.shape == (6, task.input_length) == answers.shape
+    assert batch.mask.any(1).all()  # something is asked in every row
+    if isinstance(task, LinearFunctions):
+        assert inputs.shape == (6, task.input_length, task.features)
+        assert torch.equal(answers.isnan(), labels.isnan())
+        assert task.score(answers, labels) > 0.999
+        return
+    assert inputs.shape == labels.shape
+    assert inputs.dtype == labels.dtype == torch.int64
+    assert inputs.min() >= 0
+    assert inputs.max() < task.vocab_size
+    assert labels[batch.mask].min() >= 0
+    assert labels.max() < task.vocab_size
+    assert task.score(answers, labels) == 1.0
+    if not (isinstance(task, MQAR) and task.filled):  # which may ask by accident
+        assert torch.equal(answers, labels)
 
 
-def test_only_the_answer_is_scored() -> None:
-    inputs, labels = RECALL.batch(20, rng())
-    assert inputs.shape == labels.shape == (20, 18)
-    assert (labels[:, :-1] == IGNORED).all()
-    assert (labels[:, -1] != IGNORED).all()
+@every_task
+def test_wrong_answers_are_counted_as_wrong(task: Task) -> None:
+    inputs, labels = task.batch(8, generator=seeded())
+    right = task.solve(inputs)
+    half = right.clone()
+    half[::2] += 1
+    assert task.score(right + 1, labels) < 0.7
+    assert task.score(right + 1, labels) < task.score(half, labels) < 0.95
+    outside = ~Batch(inputs, labels).mask
+    ignored = torch.where(outside, right.new_tensor(7), right)  # nobody asked
+    assert task.score(ignored, labels) == pytest.approx(1.0, abs=1e-6)
 
 
-def test_the_same_seed_gives_the_same_batch() -> None:
-    (one, _), (same, _), (other, _) = (RECALL.batch(9, rng(s)) for s in (1, 1, 2))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
+@every_task
+def test_the_mask_is_where_there_is_a_label(task: Task) -> None:
+    batch = task.batch(3, generator=seeded())
+    rows = batch.labels.tolist()
+    wanted = [[x == x and x != IGNORED for x in row] for row in rows]
+    assert batch.mask.tolist() == wanted
+    assert 0 < int(batch.mask.sum()) < batch.mask.numel()
 
 
-def test_a_batch_is_its_examples_one_after_the_other() -> None:
-    g = rng()
-    expected = torch.stack([RECALL.example(g)[0] for _ in range(5)])
-    assert torch.equal(RECALL.batch(5, rng())[0], expected)
+# ---- chance
 
 
-def test_no_two_rows_of_a_split_are_the_same() -> None:
-    small = AssociativeRecall(vocab_size=6, length=4)
-    rows = small.distinct(15, rng())
-    assert rows.shape == (15, 7)
-    assert len({tuple(row.tolist()) for row in rows}) == 15
+@with_tokens
+def test_no_constant_answer_beats_chance(task: Task) -> None:
+    n = 6000
+    batch = task.batch(n, generator=seeded())
+    if isinstance(task, Addition):
+        nines = [0, *[9] * task.digits]
+        guess = torch.tensor(nines[::-1] if task.reverse else nines)
+        guesses = [guess, guess.flip(0), torch.full_like(guess, 9)]
+        wide = [torch.full_like(batch.labels, 0) for _ in guesses]
+        for row, guess in zip(wide, guesses, strict=True):
+            row[:, -len(guess) :] = guess
+        scores = [task.score(row, batch.labels) for row in wide]
+    else:
+        scores = [
+            task.score(torch.full_like(batch.labels, token), batch.labels)
+            for token in range(task.vocab_size)
+        ]
+    error = math.sqrt(task.chance / n)
+    assert abs(max(scores) - task.chance) < 4.5 * error
 
 
-def test_more_rows_than_there_are_is_refused() -> None:
-    tiny = AssociativeRecall(vocab_size=4, length=2)  # one key, one value: one row
-    assert tiny.distinct(1, rng()).shape == (1, 5)
-    with pytest.raises(ValueError, match="only 1 different rows, not 2"):
-        tiny.distinct(2, rng())
+@pytest.mark.parametrize(
+    "task", [task for task in TOLD if not isinstance(task, Addition)], ids=str
+)  # whose sums are not equally likely: no draw is as good as 99
+def test_answers_drawn_without_a_look_score_chance(task: Task) -> None:
+    n = 4000
+    (_, labels), (_, others) = (task.batch(n, generator=seeded(s)) for s in (0, 1))
+    asked, said = labels[labels != IGNORED], others[others != IGNORED]
+    shared = min(len(asked), len(said))
+    right = float((asked[:shared] == said[:shared]).double().mean())
+    assert abs(right - task.chance) < 4.5 * math.sqrt(task.chance / n)
 
 
-@pytest.mark.parametrize(("vocab_size", "length"), [(4, 6), (6, 4), (7, 5), (8, 4)])
-def test_the_number_of_different_rows_is_that_of_all_that_can_be_drawn(
-    vocab_size: int, length: int
-) -> None:
-    task = AssociativeRecall(vocab_size, length)
-    pairs, values = length // 2, round(1 / task.chance)
-    found = {
-        (prompt, tuple(map(meaning.__getitem__, prompt)), query)
-        for prompt in product(range(len(task.keys)), repeat=pairs)
-        for meaning in product(range(values), repeat=len(task.keys))
-        for query in prompt
-    }
-    assert task.possible == len(found)
+# ---- leaks
 
 
-@pytest.mark.parametrize(("vocab_size", "values"), [(10, 4), (20, 9), (30, 14), (9, 4)])
-def test_chance_is_one_of_the_values(vocab_size: int, values: int) -> None:
-    task = AssociativeRecall(vocab_size, 64)
-    assert task.chance == 1 / values
-    n = 600
-    _, labels = task.batch(n, rng())
-    guess = torch.randint(
-        vocab_size - 1 - values,
-        vocab_size - 1,
-        (n,),
-        generator=torch.Generator().manual_seed(0),
+def told_by_one_place(batch: Batch) -> float:
+    """How much the token at the best single place tells of an answer, in the mean.
+
+    For every question and every place up to it (a causal model sees no others) a table
+    token -> likeliest answer is learnt on one half of the rows, tested on the other.
+    """
+    best = []
+    for t in batch.mask.any(0).nonzero()[:, 0].tolist():
+        asked = batch.mask[:, t]
+        seen, answers = batch.inputs[asked, : t + 1], batch.labels[asked, t]
+        if len(answers) >= 400:  # else the table is noise
+            best.append(max(share_told(column, answers) for column in seen.T))
+    return sum(best) / len(best)
+
+
+def share_told(column: Tensor, answers: Tensor) -> float:
+    half = len(column) // 2
+    pairs = [*zip(column.tolist(), answers.tolist(), strict=True)]
+    table: dict[int, Counter[int]] = {}
+    for token, answer in pairs[:half]:
+        table.setdefault(token, Counter())[answer] += 1
+    best = {token: counts.most_common(1)[0][0] for token, counts in table.items()}
+    return sum(best.get(token) == answer for token, answer in pairs[half:]) / (
+        len(pairs) - half
     )
-    right = (guess == labels[:, -1]).double().mean()
-    assert abs(right - task.chance) < 4 * math.sqrt(task.chance / n)
 
 
-def most_likely_value(inputs: Tensor) -> Tensor:
-    """No recall: the value that most of the keys seen in the prompt share."""
-    answers = []
-    for row in inputs[:, :-2].tolist():
-        pairs = dict(zip(row[::2], row[1::2], strict=True))
-        values = [*pairs.values()]
-        answers.append(max(values, key=values.count))
-    return torch.tensor(answers)
+@with_tokens
+def test_no_single_place_tells_the_answer(task: Task) -> None:
+    told = told_by_one_place(task.batch(1500, generator=seeded()))
+    assert task.chance < told < TOLD[task]
 
 
-@pytest.mark.parametrize("length", [16, 64])
-def test_without_recall_half_of_the_answers_can_be_guessed(length: int) -> None:
-    n = 1200
-    inputs, labels = AssociativeRecall(10, length).batch(n, rng())
-    right = float((most_likely_value(inputs) == labels[:, -1]).double().mean())
-    error = 3 * math.sqrt(0.25 / n)
-    assert 0.52 - error < right < 0.54 + error
+def test_a_planted_leak_is_found() -> None:
+    task = SelectiveCopying(12, 64, 6)
+    inputs, labels = task.batch(1500, generator=seeded())
+    code = torch.randperm(12, generator=seeded())
+    inputs[:, 9:15] = code[labels[:, -6:]]  # not the answers, but a code of them
+    assert told_by_one_place(Batch(inputs, labels)) == 1.0
+    inputs[:, 9:15] = 0
+    assert told_by_one_place(Batch(inputs, labels)) < TOLD[task]
 
 
-@pytest.mark.parametrize("sizes", [(3, 16), (10, 1), (0, 0)])
-def test_an_impossible_task_is_refused(sizes: tuple[Any, ...]) -> None:
-    with pytest.raises(ValueError, match=f"got {sizes[0]} and {sizes[1]}"):
-        AssociativeRecall(*sizes)
+def test_plain_copying_is_the_control_that_one_delay_solves() -> None:
+    plain = SelectiveCopying(12, 64, 6, interleaved=False)
+    assert told_by_one_place(plain.batch(900, generator=seeded())) == 1.0
+
+
+# ---- draws
+
+
+@every_task
+def test_the_same_generator_gives_the_same_bytes(task: Task) -> None:
+    generator = seeded(3)
+    first, second = (task.batch(4, generator=generator) for _ in range(2))
+    again = task.batch(4, generator=seeded(3))
+    for one, same, other in zip(first, again, second, strict=True):
+        assert one.numpy().tobytes() == same.numpy().tobytes()
+        assert one.numpy().tobytes() != other.numpy().tobytes()
+
+
+@every_task
+def test_the_world_outside_the_generator_is_left_alone(task: Task) -> None:
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    inputs, _ = task.batch(4, generator=seeded())
+    task.solve(inputs)
+    task.example(generator=seeded())
+    after = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    assert torch.equal(before[0], after[0])
+    assert str(before[1:]) == str(after[1:])
+
+
+@every_task
+def test_rows_of_a_batch_differ(task: Task) -> None:
+    inputs, _ = task.batch(64, generator=seeded())
+    assert len({row.numpy().tobytes() for row in inputs}) == 64
+
+
+# ---- what is refused
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "numbers"),
+    [
+        (AssociativeRecall, (3, 16), "got 3 and 16"),
+        (AssociativeRecall, (10, 1), "got 10 and 1"),
+        (AssociativeRecall, (0, 0), "got 0 and 0"),
+        (AssociativeRecall, (10, 16, "most"), "got 'most'"),
+        (MQAR, (64, 33, 4), "an even length of at least 16; got 33"),
+        (MQAR, (64, 14, 4), "at least 16; got 14"),
+        (MQAR, (64, 14, 0), "0 pairs"),
+        (MQAR, (16, 16, 2), "got 16 and 16"),
+        (MQAR, (64, 16, 2, 0.0), r"got 0\.0"),
+        (InductionHeads, (2, 40), "got 2, 1 and 1"),
+        (InductionHeads, (20, 40, 0), "got 20, 0 and 1"),
+        (InductionHeads, (20, 40, 1, 0), "got 20, 1 and 0"),
+        (InductionHeads, (20, 4, 3), "length >= 5; got 4"),
+        (SelectiveCopying, (2, 64, 4), "got 2 and 4"),
+        (SelectiveCopying, (16, 64, 0), "got 16 and 0"),
+        (SelectiveCopying, (16, 32, 16), "length >= 33; got 32"),
+        (Majority, (1, 32), "got 1, 1 and 32"),
+        (Majority, (4, 8, 9), "got 4, 9 and 8"),
+        (Majority, (4, 8, 0), "got 4, 0 and 8"),
+        (Counting, (1, 32), "got 1, 8 and 32"),
+        (Counting, (4, 8, 9), "got 4, 9 and 8"),
+        (Addition, (0,), "got 0"),
+        (LinearFunctions, (0, 4), "got 0 and 4"),
+        (LinearFunctions, (4, 4), "got 4 and 4"),
+        (LinearFunctions, (4, 8, "none"), "got 'none'"),
+    ],
+)
+def test_an_impossible_size_is_refused_with_its_numbers(
+    kind: type[Task], sizes: tuple[Any, ...], numbers: str
+) -> None:
+    with pytest.raises(ValueError, match=numbers):
+        kind(*sizes)
+
+
+def test_a_lead_that_never_occurs_is_not_waited_for() -> None:
+    with pytest.raises(ValueError, match="a lead of 60 among 60 of 8 symbols"):
+        Majority(8, 60, margin=60).batch(2, generator=seeded())
+
+
+def test_every_kind_has_a_name_and_says_whose_it_is() -> None:
+    assert {type(task) for task in EVERY} == set(TASKS.values())
+    for task in EVERY:
+        assert len(type(task).definition) > 3
+        with pytest.raises(FrozenInstanceError):
+            task.length = 3  # type: ignore[attr-defined]
+
+
+# ---- what people read
+
+
+@with_tokens
+def test_an_example_holds_the_tokens_and_the_answers_below_them(task: Task) -> None:
+    reads, answers = task.example(generator=seeded()).splitlines()
+    [inputs], [labels] = task.batch(1, generator=seeded())
+    words = [task.words[i] for i in inputs]
+    assert len(set(task.words)) == task.vocab_size
+    head, _, rest = reads.partition(" ")
+    assert (head, rest.split()) == ("reads", words)
+    assert answers.split() == ["answers", *(task.words[i] for i in labels if i >= 0)]
+    end = len("answers")
+    for word, label in zip(words, labels.tolist(), strict=True):
+        said = "" if label == IGNORED else task.words[label]
+        end += max(len(word), len(said))
+        assert reads[:end].endswith(word)
+        assert answers.ljust(end)[:end].endswith(said or " ")
+        end += 1
+
+
+def test_an_example_of_a_function_holds_its_numbers() -> None:
+    text = FUNCTIONS.example(generator=seeded())
+    [inputs], [labels] = FUNCTIONS.batch(1, generator=seeded())
+    lines = text.splitlines()
+    assert len(lines) == FUNCTIONS.input_length
+    for line, vector, label in zip(lines, inputs, labels, strict=True):
+        assert all(f"{number:.2f}" in line for number in vector)
+        assert ("asked for" in line) == bool(label == label)
+        assert ("asked for" not in line) or f"{label:.2f}" in line

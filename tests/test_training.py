@@ -520,3 +520,14 @@ def test_a_plain_module_gets_the_weight_decay_of_the_configuration() -> None:
 def test_a_number_out_of_range_is_refused(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):
         TrainConfig(**{"steps": 1, name: value})
+
+
+# Several processes (what two of them do together: tests/test_experiments.py)
+
+
+def test_more_processes_than_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: 0)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 5)
+    with pytest.raises(ValueError, match="4 rows cannot be shared by 5 processes"):
+        next(run(build()))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minihyena.explore.base import Explorer
     from minihyena.explore.card import Card
+    from minihyena.explore.evidence_plot import EvidencePlot
     from minihyena.explore.filter_builder import FilterBuilder
     from minihyena.explore.filter_studio import FilterStudio
     from minihyena.explore.filter_views import snapshot
@@ -23,14 +24,17 @@ if TYPE_CHECKING:
     from minihyena.explore.order_slider import OrderSlider
     from minihyena.explore.parts import table, texts
     from minihyena.explore.scaling_plot import ScalingPlot
+    from minihyena.explore.task_theatre import TaskTheatre
     from minihyena.explore.token_loop import TokenLoop
     from minihyena.explore.token_mixer import TokenMixer
+    from minihyena.explore.training_dashboard import TrainingDashboard
     from minihyena.explore.training_room import TrainingRoom
     from minihyena.explore.turning_hands import TurningHands
     from minihyena.explore.wrap_around import WrapAround
 
 __all__ = [
     "Card",
+    "EvidencePlot",
     "Explorer",
     "FilterBuilder",
     "FilterStudio",
@@ -40,8 +44,10 @@ __all__ = [
     "OrderBuilder",
     "OrderSlider",
     "ScalingPlot",
+    "TaskTheatre",
     "TokenLoop",
     "TokenMixer",
+    "TrainingDashboard",
     "TrainingRoom",
     "TurningHands",
     "WrapAround",
@@ -52,6 +58,7 @@ __all__ = [
 
 _HOMES = {
     "Card": "card",
+    "EvidencePlot": "evidence_plot",
     "Explorer": "base",
     "FilterBuilder": "filter_builder",
     "FilterStudio": "filter_studio",
@@ -61,8 +68,10 @@ _HOMES = {
     "OrderBuilder": "order_builder",
     "OrderSlider": "order_slider",
     "ScalingPlot": "scaling_plot",
+    "TaskTheatre": "task_theatre",
     "TokenLoop": "token_loop",
     "TokenMixer": "token_mixer",
+    "TrainingDashboard": "training_dashboard",
     "TrainingRoom": "training_room",
     "TurningHands": "turning_hands",
     "WrapAround": "wrap_around",

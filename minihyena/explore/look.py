@@ -6,19 +6,36 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from minihyena.explore.style import (
+    BLACK,
     BLUE,
     FONT,
+    GREEN,
     GRID,
     INK,
     LINE,
     MUTED,
     ORANGE,
     PALETTE,
+    PURPLE,
     SKY,
     VERMILION,
 )
 
-__all__ = ["AFTER", "BEFORE", "SIGNED", "SIZES", "TEMPLATE", "panels"]
+__all__ = ["AFTER", "BEFORE", "LOOKS", "SIGNED", "SIZES", "TEMPLATE", "panels"]
+
+# Colour, dash and marker of the subjects of a plot in their order, ours first.
+LOOKS = (
+    (BLUE, "solid", "circle"),
+    (VERMILION, "6px,3px", "square"),
+    (GREEN, "2px,3px", "diamond"),
+    (PURPLE, "9px,3px,2px,3px", "triangle-up"),
+    (ORANGE, "12px,4px", "x"),
+    (BLACK, "3px,2px", "cross"),
+    (SKY, "9px,3px,2px,3px,2px,3px", "triangle-down"),
+    (MUTED, "1px,2px", "star"),
+    (BLUE, "4px,4px", "hexagon"),
+    (VERMILION, "2px,6px", "pentagon"),
+)
 
 SIGNED = [[0.0, SKY], [0.5, "#FFFFFF"], [1.0, ORANGE]]  # pale: signs are read on it
 SIZES = "Cividis"

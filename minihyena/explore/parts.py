@@ -14,6 +14,7 @@ __all__ = [
     "button",
     "chips",
     "choice",
+    "listed",
     "row",
     "slider",
     "spans",
@@ -121,8 +122,12 @@ def spans(numbers: Iterable[int]) -> str:
             runs[-1].append(number)
         else:
             runs.append([number])
-    words = [f"{r[0]} to {r[-1]}" if len(r) > 1 else f"{r[0]}" for r in runs]
-    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+    return listed([f"{r[0]} to {r[-1]}" if len(r) > 1 else f"{r[0]}" for r in runs])
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Words in words: ["a", "b", "c"] -> "a, b and c"."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
 
 
 def states(

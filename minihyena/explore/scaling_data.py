@@ -18,7 +18,6 @@ __all__ = [
     "comparisons",
     "exponent",
     "lead",
-    "results_folder",
     "values_of",
 ]
 
@@ -92,18 +91,6 @@ class Comparison:
             if not row.seconds:
                 found.setdefault(row.name, {})[row.length] = row.note
         return found
-
-
-def results_folder() -> Path:
-    """data/results of the project; FileNotFoundError where there is none."""
-    folder = Path(__file__).resolve().parents[2] / "data" / "results"
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            "the recorded measurements are in data/results of the project's folder, "
-            "which an installed package does not hold: work in a checkout, or name a "
-            "folder with ScalingPlot(results=...)"
-        )
-    return folder
 
 
 def comparisons(folder: Path) -> dict[str, Comparison]:

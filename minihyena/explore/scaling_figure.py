@@ -4,36 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from minihyena.explore.look import panels
+from minihyena.explore.look import LOOKS, panels
 from minihyena.explore.scaling_data import QUANTITIES, Value
 from minihyena.explore.scaling_words import spoken
-from minihyena.explore.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    INK,
-    MUTED,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-)
+from minihyena.explore.style import INK, MUTED
 
 __all__ = ["draw", "figure_of"]
 
-# Colour, dash and marker of the subjects in their order; `ours` is the first.
-LOOKS = (
-    (BLUE, "solid", "circle"),
-    (VERMILION, "6px,3px", "square"),
-    (GREEN, "2px,3px", "diamond"),
-    (PURPLE, "9px,3px,2px,3px", "triangle-up"),
-    (ORANGE, "12px,4px", "x"),
-    (BLACK, "3px,2px", "cross"),
-    (SKY, "9px,3px,2px,3px,2px,3px", "triangle-down"),
-    (MUTED, "1px,2px", "star"),
-    (BLUE, "4px,4px", "hexagon"),
-    (VERMILION, "2px,6px", "pentagon"),
-)
 VEIL = 0.65  # what lies outside the chosen lengths is seen through this much white
 HOVER = "{}, L = %{{x:,}}: %{{y:.3g}}<extra></extra>"
 LISTS = ("x", "y", "error_y.array", "error_y.arrayminus")  # of every trace

@@ -6,6 +6,7 @@ from typing import Any
 
 import ipywidgets as W
 
+from minihyena import records
 from minihyena.benchmark import Row
 from minihyena.explore.base import Explorer
 from minihyena.explore.parts import button, choice
@@ -16,7 +17,6 @@ from minihyena.explore.scaling_data import (
     comparisons,
     exponent,
     lead,
-    results_folder,
     values_of,
 )
 from minihyena.explore.scaling_figure import draw, figure_of
@@ -40,7 +40,7 @@ class ScalingPanel(Explorer):
     )
 
     def __init__(self, results: Path | None, threads: int, own: Sequence[str]) -> None:
-        self.comparisons = comparisons(results or results_folder())
+        self.comparisons = comparisons(results or records.results_folder())
         self.threads = threads
         self._here: dict[str, list[Row]] = {}  # comparison -> what was measured
         self._measurement: Measurement | None = None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from minihyena.explore.parts import listed
 from minihyena.explore.scaling_data import Value
 from minihyena.explore.training_loop import Phase
 
@@ -41,7 +42,7 @@ def _exponents(exponents: Mapping[str, float]) -> str:
     if not exponents:
         return "no exponent, since there is only one length"
     parts = [f"{power:.1f} for {spoken(name)}" for name, power in exponents.items()]
-    return f"the exponent is {_listed(parts)}"
+    return f"the exponent is {listed(parts)}"
 
 
 def _leads(facts: dict[str, Any]) -> str:
@@ -51,8 +52,8 @@ def _leads(facts: dict[str, Any]) -> str:
         if name.startswith(f"{facts['ours']}, "):  # the same program, in another use
             continue
         groups.setdefault(_since(lead), []).append(spoken(name))
-    parts = [f"of {_listed(names)} {since}" for since, names in groups.items()]
-    return f"; {facts['ours']} is ahead {_listed(parts)}" if parts else ""
+    parts = [f"of {listed(names)} {since}" for since, names in groups.items()]
+    return f"; {facts['ours']} is ahead {listed(parts)}" if parts else ""
 
 
 def _since(lead: Mapping[str, int | None]) -> str:
@@ -79,7 +80,7 @@ def _faster(facts: dict[str, Any]) -> str:
         if (at := set(lengths) & set(facts["lengths"]))
     ]
     words = f"{facts['ours']} is, {_by_length(groups)}" if groups else "no other"
-    return f"{words}; not run: {_listed(failed)}" if failed else words
+    return f"{words}; not run: {listed(failed)}" if failed else words
 
 
 def _at_the_end(values: Mapping[str, Mapping[int, Value]], unit: str) -> str:
@@ -93,7 +94,7 @@ def _at_the_end(values: Mapping[str, Mapping[int, Value]], unit: str) -> str:
 def _by_length(groups: Mapping[int, list[str]]) -> str:
     """What there is to say of each length, the longest first."""
     ordered = sorted(groups.items(), reverse=True)
-    return "; ".join(f"at L = {length:,}, {_listed(said)}" for length, said in ordered)
+    return "; ".join(f"at L = {length:,}, {listed(said)}" for length, said in ordered)
 
 
 def _here(facts: dict[str, Any]) -> str:
@@ -108,10 +109,10 @@ def _here(facts: dict[str, Any]) -> str:
         parts = [
             f"{_two(v[0])} for {spoken(name)} at {n:,}" for name, (n, v) in last.items()
         ]
-        return f"{start}the ratio is {_listed(parts)}"
+        return f"{start}the ratio is {listed(parts)}"
     if facts["exponents_here"]:
         return start + _exponents(facts["exponents_here"])
-    return start + f"{_listed([*map(spoken, facts['here'])])}, at one length so far"
+    return start + f"{listed([*map(spoken, facts['here'])])}, at one length so far"
 
 
 def _two(x: float) -> str:
@@ -124,7 +125,3 @@ def _two(x: float) -> str:
 def _span(lengths: Any) -> str:
     first, last = lengths[0], lengths[-1]
     return f"{first:,}" if first == last else f"{first:,} to {last:,}"
-
-
-def _listed(parts: list[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)

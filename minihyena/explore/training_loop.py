@@ -4,12 +4,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum, auto
 from threading import Lock, Thread, current_thread, get_ident
+from typing import Any, Protocol
 
 import torch
 
-from minihyena.training import Record
+__all__ = ["Loop", "Phase", "Stepped", "Turns"]
 
-__all__ = ["Loop", "Phase", "Turns"]
+
+class Stepped(Protocol):
+    """What a loop counts: a training.Record, or one of several models."""
+
+    @property
+    def step(self) -> int: ...
 
 
 class Phase(StrEnum):
@@ -66,9 +72,9 @@ class Loop:
 
     def __init__(
         self,
-        records: Iterator[Record],
+        records: Iterator[Stepped],
         steps: int | None,
-        on_record: Callable[[Record], None],
+        on_record: Callable[[Any], None],
         on_change: Callable[[], None],
         turns: Turns,
     ) -> None:

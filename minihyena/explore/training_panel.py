@@ -8,34 +8,25 @@ from typing import Any
 import ipywidgets as W
 
 from minihyena.corpora import ByteTokenizer, CharacterTokenizer, Corpus
-from minihyena.explore.base import Explorer
 from minihyena.explore.filter_views import FilterView, names_of, view
-from minihyena.explore.parts import button, choice, row, slider
-from minihyena.explore.style import BLUE
+from minihyena.explore.parts import choice, row, slider
+from minihyena.explore.training_controls import SETTINGS, Trainer, settings
 from minihyena.explore.training_figure import (
     draw_filter,
     draw_losses,
     room_figure,
     thin,
 )
-from minihyena.explore.training_loop import Phase, Turns
+from minihyena.explore.training_loop import Phase
 from minihyena.explore.training_run import Run
 from minihyena.training import TrainConfig
 
-__all__ = ["SETTINGS", "TrainingPanel"]
+__all__ = ["TrainingPanel"]
 
-SETTINGS = ("mixer", "learning_rate", "steps")  # fixed once a run has begun
-RATES = (1e-4, 3e-4, 1e-3, 2e-3, 4e-3, 1e-2, 3e-2)
-STEPS = (50, 100, 200, 300, 500, 1000)
 ROWS = 200  # of the table of losses, at most
-GO = {
-    Phase.READY: ("Start", "play"),
-    Phase.RUNNING: ("Pause", "pause"),
-    Phase.PAUSED: ("Resume", "play"),
-}
 
 
-class TrainingPanel(Explorer):
+class TrainingPanel(Trainer):
     """The face of a run; a subclass says which run it is and what the buttons do."""
 
     title = "Training room"
@@ -43,28 +34,19 @@ class TrainingPanel(Explorer):
         "The loss starts near ln V, the loss of a blind guess. What does the model "
         "learn first, and how much do its filters change?"
     )
-    surprising = False
 
     def __init__(
-        self, corpus: Corpus, config: TrainConfig, mixers: tuple[str, ...]
+        self, corpus: Corpus, config: TrainConfig, mixers: tuple[str, ...], name: str
     ) -> None:
         self.blind = math.log(corpus.tokenizer.vocab_size)
         kinds = {CharacterTokenizer: "character", ByteTokenizer: "byte"}
         self.unit = kinds.get(type(corpus.tokenizer), "token")
-        self.turns = Turns()
         self._run: Run | None = None
         self._mixer: str | None = None
         self._views: tuple[FilterView, FilterView] | None = None
-        tips = ("Start, pause or resume", "End this run; the model stays as it is")
-        self._go = button("Start", "play", tips[0], go=True)
-        self._halt = button("Stop", "stop", tips[1])
-        self._fresh = button("Reset", "undo", "A fresh, untrained model")
-        self.progress = W.FloatProgress(
-            max=1.0, style={"bar_color": BLUE}, layout=W.Layout(width="100%")
-        )
-        self.progress.add_class("mh-progress")
         self.texts = W.HTML(layout=W.Layout(width="100%"))
-        super().__init__(_pickers(config, mixers), room_figure(self.blind, self.unit))
+        figure = room_figure(self.blind, self.unit)
+        super().__init__(_pickers(config, mixers), figure, name)
 
     def _current(self) -> Run:
         """The run to show."""
@@ -88,22 +70,17 @@ class TrainingPanel(Explorer):
         return f"{start}; the loss fell below half its start: {f['halved']}."
 
     def _controls(self) -> list[W.Widget]:
-        settings = [self.pickers[n] for n in SETTINGS if n in self.pickers]
+        fixed = [self.pickers[n] for n in SETTINGS if n in self.pickers]
         watching = [p for n, p in self.pickers.items() if n not in SETTINGS]
-        buttons = [self._go, self._halt, self._fresh, self.show_numbers]
         return [
-            row(settings),
-            row(buttons, "mh-buttons"),
+            row(fixed),
+            row(self._buttons(), "mh-buttons"),
             self.progress,
             row(watching),
         ]
 
     def _below(self) -> list[W.Widget]:
         return [self.texts]
-
-    def _compute(self) -> None:
-        with self.turns:  # between two steps, and never asked for inside the lock
-            self._read()
 
     def _read(self) -> None:
         run = self._run = self._current()
@@ -155,10 +132,6 @@ class TrainingPanel(Explorer):
         draw_losses(self.figure, self._run, self.blind)
         draw_filter(self.figure, self._views, self.pickers["view"].value)
 
-    def _trouble(self) -> str:
-        error = self._run.loop.error if self._run else None
-        return f"{type(error).__name__}: {error}" if error is not None else ""
-
     def _details(self) -> dict[str, Any]:
         assert self._run is not None
         f = self.facts()
@@ -194,19 +167,16 @@ class TrainingPanel(Explorer):
         rows = zip_longest(losses, curves)
         return header, [(*(left or blank), *(right or gap)) for left, right in rows]
 
+    def _done(self) -> float:
+        assert self._run is not None
+        run = self._run
+        seconds = run.records[-1].seconds if run.records else 0.0
+        return run.config.progress(len(run.records), seconds)
+
     def _refresh_text(self) -> None:
         super()._refresh_text()
         assert self._run is not None
-        run, phase = self._run, self.facts()["phase"]
-        self._go.description, self._go.icon = GO.get(phase, GO[Phase.READY])
-        self._go.disabled = phase not in GO
-        self._halt.disabled = phase not in (Phase.RUNNING, Phase.PAUSED)
-        for name in SETTINGS:
-            if name in self.pickers:
-                self.pickers[name].disabled = phase != Phase.READY
-        seconds = run.records[-1].seconds if run.records else 0.0
-        done = run.config.progress(len(run.records), seconds)
-        self.progress.value = 1.0 if phase == Phase.FINISHED else done
+        run = self._run
         prompt = f"<b>{escape(run.writing.prompt)}</b>"
         self.texts.value = "".join(
             f'<div class="mh-notice">What it writes after {step:,} steps</div>'
@@ -216,13 +186,8 @@ class TrainingPanel(Explorer):
 
 
 def _pickers(config: TrainConfig, mixers: tuple[str, ...]) -> dict[str, Any]:
-    limits = [(f"{n:,}", n) for n in sorted({*STEPS, config.steps or STEPS[0]})]
-    if config.minutes is not None:  # 0: no limit; None would be no choice at all
-        limits.append((f"as many as {config.minutes:g} minutes allow", 0))
-    rates = [(f"{r:g}", r) for r in sorted({*RATES, config.learning_rate})]
     return ({"mixer": choice("Mixer", mixers)} if mixers else {}) | {
-        "learning_rate": slider("Learning rate", rates, config.learning_rate),
-        "steps": choice("Steps", limits, config.steps or 0),
+        **settings(config),
         "filter": choice("Watch filter", (("none", ()),)),
         "channel": slider("Channel", (0,)),
         "view": choice("View", ("in time", "in frequency")),

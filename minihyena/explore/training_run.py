@@ -1,7 +1,7 @@
 """One training run and what became of it: losses, texts, filters. No widgets here."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +12,16 @@ from minihyena.explore.training_loop import Loop, Turns
 from minihyena.generation import sample_text
 from minihyena.training import Record, TrainConfig, train
 
-__all__ = ["Run", "Writing"]
+__all__ = ["Run", "Writing", "smoothed"]
 
 LEAST, PART = 5, 20  # smoothed: the mean of the last twentieth, of 5 steps at least
 PROMPT = 16  # tokens of held-out text that a sample goes on from
+
+
+def smoothed(records: Sequence[Record]) -> float:
+    """The loss now: the mean of the last steps, see PART."""
+    window = min(len(records), max(LEAST, len(records) // PART))
+    return sum(record.loss for record in records[-window:]) / window
 
 
 class Writing:
@@ -105,10 +111,8 @@ class Run:
 
     def _noted(self, records: Iterator[Record]) -> Iterator[Record]:
         for record in records:
-            window = min(record.step, max(LEAST, record.step // PART))
-            recent = [record, *self.records[len(self.records) - window + 1 :]]
-            self.smooth.append(sum(r.loss for r in recent) / window)
             self.records.append(record)
+            self.smooth.append(smoothed(self.records))
             due = record.step % self.writing.every == 0
             if due or record.step == self.config.steps:
                 self.texts.append((record.step, self.writing(self.model, self._draws)))

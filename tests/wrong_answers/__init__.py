@@ -6,7 +6,7 @@ added here first.
 
 from collections.abc import Callable
 
-from . import nb00, nb03, nb04, nb05, nb06, nb07, nb09, nb10, nb11
+from . import nb00, nb03, nb04, nb05, nb06, nb07, nb08, nb09, nb10, nb11
 
 WrongAnswer = tuple[str, Callable[..., object], str]
 
@@ -17,6 +17,7 @@ BANK: dict[str, list[WrongAnswer]] = {
     **nb05.BANK,
     **nb06.BANK,
     **nb07.BANK,
+    **nb08.BANK,
     **nb09.BANK,
     **nb10.BANK,
     **nb11.BANK,

@@ -1,0 +1,128 @@
+"""What came out of an experiment, as it is kept in data/results."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from minihyena import records
+from minihyena.options import from_fields
+
+__all__ = ["Results", "Run", "Summary", "load"]
+
+FOLDER = Path("data/results")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trial that is done."""
+
+    key: str  # of everything that decided it, but for the seed and the learning rate
+    model: str
+    task: str
+    sizes: dict[str, Any]  # of task and model: vocab_size, length, width ...
+    chance: float
+    parameters: int
+    learning_rate: float
+    seed: int
+    steps: int
+    score: float  # on test rows
+    held_out: float  # score on held-out rows, by which learning rates are chosen
+    loss: float  # on held-out rows
+    seconds: float  # of training
+    curve: tuple[tuple[int, float], ...]  # step, score on held-out rows
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One model on one task at its best learning rate, over the seeds."""
+
+    model: str
+    task: str
+    sizes: dict[str, Any]
+    scores: tuple[float, ...]  # one a seed, seed 0 first
+    learning_rate: float
+    parameters: int
+    chance: float
+
+    @property
+    def mean(self) -> float:
+        return statistics.mean(self.scores)
+
+    @property
+    def low(self) -> float:
+        return min(self.scores)
+
+    @property
+    def high(self) -> float:
+        return max(self.scores)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Runs, and all that is needed to judge or repeat them."""
+
+    experiment: str
+    question: str
+    command: str
+    date: str
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    threads: int
+    runs: tuple[Run, ...]
+
+    def summary(self) -> list[Summary]:
+        """One line for each model and task, in the order of the file."""
+        groups: dict[str, list[Run]] = {}
+        for run in self.runs:
+            groups.setdefault(run.key, []).append(run)
+        return [_summary(group) for group in groups.values()]
+
+    def save(self, path: Path | str) -> None:
+        """Write JSON; the old file stays whole until the new one is."""
+        head = asdict(self)
+        rows = head.pop("runs")
+        records.write(path, head, rows)
+
+
+def _summary(runs: Sequence[Run]) -> Summary:
+    first = max(
+        (run for run in runs if run.seed == 0), key=lambda r: (r.held_out, -r.loss)
+    )
+    chosen = sorted(
+        (r for r in runs if r.learning_rate == first.learning_rate),
+        key=lambda r: r.seed,
+    )
+    return Summary(
+        first.model,
+        first.task,
+        first.sizes,
+        tuple(run.score for run in chosen),
+        first.learning_rate,
+        first.parameters,
+        first.chance,
+    )
+
+
+def as_run(fields: Mapping[str, Any]) -> Run:
+    """A row of the file."""
+    run = from_fields(Run, fields)
+    curve = tuple((int(step), float(score)) for step, score in run.curve)
+    return Run(**{**asdict(run), "curve": curve})
+
+
+def load(name: Path | str) -> Results:
+    """A recorded experiment: a name in data/results, or a file.
+
+    Raises FileNotFoundError, and ValueError for a file that is something else or not
+    whole.
+    """
+    path = Path(name)
+    if not path.suffix:
+        path = records.results_folder() / f"{name}.json"
+    head, rows = records.read(path)
+    try:
+        return from_fields(Results, {**head, "runs": tuple(map(as_run, rows))})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds no experiment: {error}") from None

@@ -1,0 +1,64 @@
+"""Measurements in a file: a head that says how they were made, and rows. JSON."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+__all__ = ["read", "rescue", "results_folder", "write"]
+
+Fields = Mapping[str, Any]
+
+
+def write(path: Path | str, head: Fields, rows: Sequence[Fields]) -> None:
+    """One row to a line; the old file stays whole until the new one is on the disk."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n  ".join(json.dumps(row) for row in rows)
+    text = f'{json.dumps(head, indent=1)[:-2]},\n "rows": [\n  {lines}\n ]\n}}\n'
+    partial = path.with_name(path.name + ".part")
+    with partial.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def read(path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The head and the rows.
+
+    Raises FileNotFoundError, and ValueError for a file that is something else, or not
+    whole.
+    """
+    try:
+        head = json.loads(Path(path).read_text(encoding="utf-8"))
+        rows = head.pop("rows")
+        if not all(isinstance(row, dict) for row in rows):
+            raise TypeError("a row is no object")
+        return head, rows
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as records: {error!r}") from None
+
+
+def rescue(path: Path | str) -> list[dict[str, Any]]:
+    """The rows that are whole in a file that is not; maybe none."""
+    rows = []
+    for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("  {"):
+            with suppress(ValueError):
+                rows.append(json.loads(line.strip().rstrip(",")))
+    return rows
+
+
+def results_folder() -> Path:
+    """data/results of the project; FileNotFoundError where there is none."""
+    folder = Path(__file__).resolve().parents[1] / "data" / "results"
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            "the recorded measurements are in data/results of the project's folder, "
+            "which an installed package does not hold: work in a checkout, or name "
+            "where they are"
+        )
+    return folder

@@ -285,10 +285,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "mqar",
             "How many pairs can a layer of this width keep apart?",
-            tuple(MQAR(64, 32, pairs) for pairs in (2, 4, 8)),
+            tuple(MQAR(32, 16, pairs) for pairs in (2, 4)),
             {
                 "hyena": HYENA,
-                "multi-head hyena": MultiHeadHyenaConfig(filter=SMOOTH),
+                "multi-head hyena": MultiHeadHyenaConfig(filter=SMOOTH, heads=8),
                 "attention": "attention",
             },
             widths=(16, 32, 64),

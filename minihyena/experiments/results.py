@@ -87,8 +87,9 @@ class Results:
 
 
 def _summary(runs: Sequence[Run]) -> Summary:
+    tried = min(run.seed for run in runs)  # 0, where nothing was lost
     first = max(
-        (run for run in runs if run.seed == 0), key=lambda r: (r.held_out, -r.loss)
+        (run for run in runs if run.seed == tried), key=lambda r: (r.held_out, -r.loss)
     )
     chosen = sorted(
         (r for r in runs if r.learning_rate == first.learning_rate),

@@ -20,7 +20,7 @@ import torch
 
 from minihyena.errors import choose
 from minihyena.explore.live import CONFIG, MEND, caption_still, enliven
-from minihyena.explore.parts import button, chips, row, states, table
+from minihyena.explore.parts import button, chips, row, sideways, states, table
 from minihyena.explore.style import STYLE
 
 __all__ = ["Explorer"]
@@ -40,6 +40,7 @@ class Explorer(W.VBox):  # type: ignore[misc]
     title = ""
     notice = ""  # what to look for
     surprising = True  # offers "Surprise me"
+    narrowest = 0  # px that its picture needs: it scrolls sideways where there are less
 
     def __init__(
         self, pickers: dict[str, Any], figure: go.Figure, *, surprise_seed: int = 0
@@ -62,6 +63,8 @@ class Explorer(W.VBox):  # type: ignore[misc]
         )
         self.show_numbers.observe(lambda _: self._guard(self._refresh_text), "value")
         self._picture = tuple(shown or [W.HTML(f"<p>{MEND}</p>")])
+        if self.live and self.narrowest:
+            self._picture = (sideways(self._picture, self.narrowest),)
         self._stage = W.VBox(self._picture, layout=wide)
         super().__init__(
             [

@@ -17,7 +17,7 @@ STILL = "stands still"  # the annotation that says so
 # they belong to the control, and Enter and what goes with Ctrl, Alt or Meta to Lab.
 FIT = """
 window.minihyenaKeys ??= addEventListener("keydown", event => {
-  if (event.target.matches?.(".minihyena select, .minihyena .noUi-handle"))
+  if (event.target.matches?.(".minihyena :is(select, .noUi-handle, .mh-sideways)"))
     event.target.toggleAttribute("data-lm-suppress-shortcuts",
       !(event.ctrlKey || event.altKey || event.metaKey || event.key === "Enter"));
 }, true) ?? true;

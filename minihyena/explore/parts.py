@@ -16,6 +16,7 @@ __all__ = [
     "choice",
     "listed",
     "row",
+    "sideways",
     "slider",
     "spans",
     "states",
@@ -79,6 +80,16 @@ def row(children: Iterable[W.Widget], name: str = "mh-row") -> W.Box:
     """Widgets side by side, wrapping when the page is narrow or zoomed."""
     box = W.Box(list(children), layout=W.Layout(width="100%"))
     box.add_class(name)
+    return box
+
+
+def sideways(children: Iterable[W.Widget], width: int) -> W.Box:
+    """Widgets below each other, `width` px wide at least; less scrolls sideways."""
+    inner = W.VBox(
+        list(children), layout=W.Layout(width="100%", min_width=f"{width}px")
+    )
+    box = row([inner], "mh-sideways")
+    box.tabbable = True  # to scroll by keyboard
     return box
 
 

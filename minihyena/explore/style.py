@@ -60,6 +60,10 @@ STYLE = f"""<style>
 .minihyena .noUi-handle:focus-visible {{
   outline: 3px solid {SKY}; outline-offset: 2px;
 }}
+.minihyena .mh-sideways {{ overflow: auto hidden; }}
+.minihyena .mh-sideways:focus-visible {{
+  outline: 3px solid {SKY}; outline-offset: -3px;
+}}
 .minihyena button.mh-go:not([disabled]) {{ background: {BLUE}; color: #FFFFFF; }}
 .minihyena select {{ border-radius: 6px; }}
 .minihyena .mh-caption {{

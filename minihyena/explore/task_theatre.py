@@ -7,15 +7,15 @@ from typing import Any
 import ipywidgets as W
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from minihyena.explore.base import Explorer, State
 from minihyena.explore.parts import choice, row, slider, spans
 from minihyena.explore.task_theatre_figure import WINDOW, draw, theatre_figure
 from minihyena.explore.task_theatre_stage import (
     FIELDS,
+    answers_of,
     decisive,
-    evaluating,
     looks_of,
     misfit,
     offers,
@@ -47,9 +47,10 @@ class TaskTheatre(Explorer):
 
     title = "Task theatre"
     notice = (
-        "Hatched is what decides the answer. Which layer looks at a key, which at "
-        "its value? Where does a model look when its answer is wrong?"
+        "What decides the answer is orange in the example and hatched in the bars. "
+        "Which layer looks at a key, which at its value? And when the answer is wrong?"
     )
+    narrowest = 720
 
     def __init__(
         self,
@@ -244,12 +245,3 @@ class TaskTheatre(Explorer):
         note = noted(self.facts())
         with self._lock:
             self.sizes_note.value = f'<div class="mh-notice">{escape(note)}</div>'
-
-
-@torch.no_grad()
-def answers_of(model: nn.Module, task: Task, inputs: Tensor) -> list[int]:
-    """What the model says at every position of inputs (1, L)."""
-    device = next((p.device for p in model.parameters()), inputs.device)
-    with evaluating(model):
-        found: list[int] = task.answers(model(inputs.to(device)))[0].tolist()
-    return found

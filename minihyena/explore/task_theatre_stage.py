@@ -30,8 +30,8 @@ from minihyena.tasks import (
 __all__ = [
     "FIELDS",
     "Looks",
+    "answers_of",
     "decisive",
-    "evaluating",
     "looks_of",
     "misfit",
     "offers",
@@ -131,7 +131,7 @@ def decisive(task: Task, ids: list[int], t: int) -> dict[int, str]:
     return {}
 
 
-# ---- who looks where
+# ---- who says what, and looks where
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,15 @@ def evaluating(model: nn.Module) -> Any:
         yield
     finally:
         model.train(was_training)
+
+
+@torch.no_grad()
+def answers_of(model: nn.Module, task: Task, inputs: Tensor) -> list[int]:
+    """What the model says at every position of inputs (1, L)."""
+    device = next((p.device for p in model.parameters()), inputs.device)
+    with evaluating(model):
+        found: list[int] = task.answers(model(inputs.to(device)))[0].tolist()
+    return found
 
 
 def looks_of(model: nn.Module, ids: Tensor, t: int, answer: int) -> Looks:

@@ -41,6 +41,7 @@ class TrainingDashboard(Trainer):
         "The same batches for all. The loss can fall long before the score rises. Who "
         "leaves the blind guess first, in steps and in seconds?"
     )
+    narrowest = 560
 
     def __init__(
         self,

@@ -42,7 +42,9 @@ class AssociativeRecall(Strings):
     prompt, "=>" and the query. `vocab_size` includes the two special tokens "." and
     "=>". A label is the next token. `scored` says which: "answer" the last alone (as
     the released test), "answerable" also each value whose key was seen before, "all"
-    every label (as the released training; most of them nobody can know).
+    every label (as the released training; most of them nobody can know). A key comes
+    again after `keys` pairs in the mean, however long the prompt: more length asks a
+    model not to drown rather than not to forget; more keys ask for both.
     Source: Poli et al. 2023, 4.1; HazyResearch/safari, synthetics.py.
     """
 
@@ -271,7 +273,7 @@ class MQAR(Task):
 
     The label at the second sight of a key is its value, at that position. Most second
     sights come soon: the gap is drawn with probability ~ (1 + gap)^(power - 1).
-    `filled`: tokens of the whole vocabulary, not 0, between the questions.
+    `filled`: between the questions tokens of the whole vocabulary, not 0 alone.
     Source: Arora et al. 2023 (arXiv 2312.04927); HazyResearch/zoology.
     """
 

@@ -88,7 +88,8 @@ CLIPPED = """() => {
     for (const e of card.querySelectorAll("*")) {
       const box = e.getBoundingClientRect();
       if (e.ownerSVGElement || !box.width || !box.height) continue;
-      if (e.parentElement.closest(".mh-table, .mh-text, select")) continue;
+      if (e.parentElement.closest("select, .mh-table, .mh-text, .mh-sideways"))
+        continue;
       if (box.right > edge.right + 1 || box.left < edge.left - 1)
         found.push(`${name(e)} reaches ${Math.round(box.right - edge.right)} px out`);
       else if (e.matches("button, .widget-label, .widget-readout")

@@ -35,8 +35,10 @@ from minihyena.experiments import (
     Trial,
     equal_parameters,
     parameter_count,
+    plans,
     run_trial,
 )
+from minihyena.experiments.running import Lessons
 from minihyena.rivals.attention import AttentionConfig
 from minihyena.tasks import AssociativeRecall, Examples, LinearFunctions, Majority
 from minihyena.vector_model import VectorModel
@@ -210,6 +212,62 @@ def test_what_is_tested_was_neither_learned_nor_used_to_choose() -> None:
     assert not rows[0] & rows[1]
     assert not rows[0] & rows[2]
     assert not rows[1] & rows[2]
+
+
+def test_prompts_begin_short_and_end_whole_with_as_many_tokens_in_every_step() -> None:
+    task = AssociativeRecall(8, 64)
+    staged = replace(
+        TINY, tasks=(task,), steps=10, tokens=660, stages=((0.5, 8), (0.8, 16))
+    )
+    lessons = Lessons(staged.trials()[0], held_out=3)
+    g = torch.Generator().manual_seed(0)
+    shapes = [
+        tuple(lessons.batch("train", 10, 66, generator=g).inputs.shape)
+        for _ in range(10)
+    ]
+    assert shapes == 5 * [(66, 10)] + 3 * [(36, 18)] + 2 * [(10, 66)]
+    assert lessons.windows("validation", 66).inputs.shape == (3, 66)
+
+
+def test_a_stage_longer_than_the_task_plays_no_part() -> None:
+    staged = replace(TINY, tasks=(AssociativeRecall(8, 16),), stages=((0.9, 32),))
+    lessons = Lessons(staged.trials()[0], held_out=3)
+    assert lessons.batch("train", 4, 18, generator=torch.Generator()).inputs.shape == (
+        4,
+        18,
+    )
+
+
+def test_a_field_that_comes_later_does_not_disown_older_runs() -> None:
+    said = plans.chosen(LMConfig(5, width=8, mixer=HyenaConfig(order=3)))
+    assert said == {
+        "LMConfig": {
+            "vocab_size": 5,
+            "width": 8,
+            "mixer": {"HyenaConfig": {"order": 3, "filter": {"ImplicitConfig": {}}}},
+        }
+    }
+
+
+def test_every_setting_but_seed_rate_and_device_makes_another_key() -> None:
+    trial = TINY.trials()[0]
+    same = [
+        replace(trial, seed=3),
+        replace(trial, training=replace(trial.training, learning_rate=0.5)),
+        replace(trial, training=replace(trial.training, device="cuda")),
+    ]
+    others = [
+        replace(trial, model="other"),
+        replace(trial, goal=0.5),
+        replace(trial, width=9),
+        replace(trial, stages=((0.5, 4),)),
+        replace(trial, task=AssociativeRecall(6, 10)),
+        replace(trial, config=replace(trial.config, depth=3)),
+        replace(trial, config=replace(trial.config, mixer=HyenaConfig(short_taps=4))),
+        replace(trial, training=replace(trial.training, steps=5)),
+    ]
+    assert {t.key for t in same} == {trial.key}
+    assert len({t.key for t in [trial, *others]}) == 1 + len(others)
 
 
 def test_a_trial_is_the_same_every_time() -> None:

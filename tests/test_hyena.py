@@ -317,3 +317,37 @@ def test_in_place_and_block_by_block_the_short_convolution_is_the_same(
     trained = mixer(u)  # with gradients nothing is overwritten
     torch.testing.assert_close(trained, y)
     trained.sum().backward()
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_without_gates_the_operator_adds_up(order: int) -> None:
+    """It is affine: long convolutions of the sum of what comes in."""
+    with drawing_from(torch.Generator().manual_seed(0)):
+        plain = HyenaConfig(order, gated=False).build(6, 20).double()
+    u, w = torch.randn(2, 1, 20, 6, generator=torch.Generator(), dtype=torch.float64)
+    base = plain(torch.zeros_like(u))
+    torch.testing.assert_close(plain(u + w) - base, plain(u) + plain(w) - 2 * base)
+    assert plain.in_proj.out_features == 6
+
+
+def test_gates_that_are_all_one_are_no_gates() -> None:
+    with drawing_from(torch.Generator().manual_seed(0)):
+        gated, plain = (
+            HyenaConfig(gated=gated).build(6, 20).double() for gated in (True, False)
+        )
+    state = dict(gated.state_dict())
+    with torch.no_grad():
+        for name in ("in_proj.weight", "in_proj.bias", "short_filter.weight"):
+            state[name][:12] = 0
+        state["short_filter.bias"][:12] = 1
+    gated.load_state_dict(state)
+    plain.load_state_dict(
+        {
+            name: tensor[12:]
+            if name.startswith(("in_proj", "short_filter"))
+            else tensor
+            for name, tensor in state.items()
+        }
+    )
+    u = torch.randn(2, 20, 6, generator=torch.Generator(), dtype=torch.float64)
+    torch.testing.assert_close(gated(u), plain(u))

@@ -19,6 +19,7 @@ from minihyena import (
     filter_families,
     mixers,
 )
+from minihyena.vector_model import VectorModel
 
 TRAINED = ImplicitConfig(train_positions=True, train_decay=True, weight_decay=0.3)
 CASES: dict[str, Any] = {
@@ -289,3 +290,59 @@ def test_an_impossible_configuration_is_refused(
 ) -> None:
     with pytest.raises(error, match=words):
         make()
+
+
+def test_matrices_that_start_at_one_over_root_inputs_keep_the_size_of_what_comes() -> (
+    None
+):
+    made = LanguageModel(
+        LMConfig(50, 64, width=128, std=None), torch.Generator().manual_seed(0)
+    )
+    block = made.blocks[0]
+    spread = {
+        weight: float(weight.detach().std())
+        for weight in (
+            block.mixer.in_proj.weight,
+            block.mlp[0].weight,
+            block.mlp[-1].weight,
+            made.embedding.weight,
+        )
+    }
+    expected = [128**-0.5, 128**-0.5, (256 * 4) ** -0.5, 0.02]  # the last of a branch
+    assert [*spread.values()] == pytest.approx(expected, rel=0.05)  # / sqrt(2 depth)
+
+
+@pytest.mark.parametrize("std", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_start_without_size_is_refused(std: float) -> None:
+    with pytest.raises(ValueError, match="std must be above 0 and finite"):
+        LMConfig(5, std=std)
+
+
+# Vectors instead of tokens
+
+
+def vectors(seed: int = 0, **options: Any) -> VectorModel:
+    config = LMConfig(1, 20, width=16, **options)
+    return VectorModel(config, 4, torch.Generator().manual_seed(seed))
+
+
+def test_a_model_of_vectors_says_a_number_for_each() -> None:
+    model, x = vectors(), torch.randn(3, 20, 4, generator=torch.Generator())
+    said = model(x)
+    assert said.shape == (3, 20)
+    again = model(x.index_fill(1, torch.tensor([12]), 7.0))
+    assert torch.equal(said[:, :12].round(decimals=5), again[:, :12].round(decimals=5))
+    assert not torch.allclose(said[:, 12:], again[:, 12:])
+    assert model.decoders == ()
+
+
+@pytest.mark.parametrize("shape", [(2, 21, 4), (2, 5, 3), (5, 4), (1, 0, 4)])
+def test_vectors_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"expected vectors|length"):
+        vectors()(torch.zeros(shape))
+
+
+def test_every_number_of_a_model_of_vectors_is_trained_once() -> None:
+    model = vectors()
+    grouped = [p for g in model.parameter_groups(0.1, 0.1) for p in g["params"]]
+    assert len(grouped) == len(set(grouped)) == len(list(model.parameters()))

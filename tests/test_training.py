@@ -531,3 +531,51 @@ def test_more_processes_than_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 5)
     with pytest.raises(ValueError, match="4 rows cannot be shared by 5 processes"):
         next(run(build()))
+
+
+# Targets that are not scored, or are numbers
+
+
+def test_only_scored_targets_count() -> None:
+    model, (x, y) = Bigrams(5), torch.randint(5, (2, 3, 7), generator=seeded())
+    nn.init.normal_(model.table, generator=seeded())
+    y[:, ::2] = -100
+    expected = cross_entropy(model(x).flatten(0, 1), y.flatten())
+    torch.testing.assert_close(training.token_loss(model, x, y), expected)
+
+
+def test_numbers_are_compared_by_squared_error_where_they_are_known() -> None:
+    said, asked = torch.randn(2, 3, 4, generator=seeded())
+    said.requires_grad_()
+    asked[0, 1:] = torch.nan
+    loss = training.token_loss(lambda _: said, asked, asked)  # type: ignore[arg-type]
+    known = ~asked.isnan()
+    torch.testing.assert_close(loss, (said - asked)[known].square().mean())
+    loss.backward()
+    assert said.grad is not None
+    assert torch.equal(said.grad != 0, known)
+
+
+def test_shares_of_a_batch_add_up_to_its_loss() -> None:
+    """However the scored positions are spread; a share may have none."""
+    model, (x, y) = Bigrams(5), torch.randint(5, (2, 4, 7), generator=seeded())
+    nn.init.normal_(model.table, generator=seeded())
+    y[0], y[1, 2:] = -100, -100
+    count = (y != -100).sum()
+    parts = [training.token_loss(model, x[i::2], y[i::2], count) for i in range(2)]
+    torch.testing.assert_close(sum(parts), training.token_loss(model, x, y))
+    none = training.token_loss(model, x[:1], y[:1], count)
+    assert none == 0
+
+
+def test_held_out_rows_with_many_questions_weigh_as_many_times() -> None:
+    model, (x, y) = Bigrams(5), torch.randint(5, (2, 64, 7), generator=seeded())
+    nn.init.normal_(model.table, generator=seeded())
+    y[32:, 1:] = -100
+
+    class Source:
+        def windows(self, split: str, length: int) -> tuple[Tensor, Tensor]:
+            return x, y
+
+    found = evaluate(model, Source(), 7)  # type: ignore[arg-type]
+    assert found == pytest.approx(training.token_loss(model, x, y).item(), rel=1e-5)

@@ -48,9 +48,10 @@ class TaskTheatre(Explorer):
     title = "Task theatre"
     notice = (
         "What decides the answer is orange in the example and hatched in the bars. "
-        "Which layer looks at a key, which at its value? And when the answer is wrong?"
+        "Which layer looks at a key, which at its value? Where does a model look when "
+        "its answer is wrong?"
     )
-    narrowest = 720
+    narrowest = 560
 
     def __init__(
         self,

@@ -106,16 +106,17 @@ def test_it_can_be_read_in_both_themes_and_fits_a_narrow_page(
 def test_on_a_narrow_page_the_picture_scrolls_sideways_by_keyboard(
     theatre: Card,
 ) -> None:
+    theatre.move(theatre.choice("Task"))
     theatre.notebook.resize(390)
     box = theatre.root.locator(".mh-sideways")
-    assert theatre.root.locator(".js-plotly-plot").evaluate("e => e.clientWidth") == 720
+    assert theatre.root.locator(".js-plotly-plot").evaluate("e => e.clientWidth") == 560
 
     def scrolled() -> bool:
         box.press("ArrowRight")
         return bool(box.evaluate("e => e.scrollLeft") > 100)
 
     assert theatre.notebook.until(scrolled, seconds=10), "the arrows do not scroll"
-    theatre.photograph("task theatre, 390, scrolled", width=390)
+    theatre.photograph("task theatre, mqar, 390", width=390)
 
 
 def test_the_table_takes_the_place_of_the_picture(theatre: Card) -> None:

@@ -85,7 +85,11 @@ def parser() -> argparse.ArgumentParser:
     add = study.add_argument
     add("name", nargs="?", help="without one, they are listed")
     add("--seeds", type=int, default=3)
-    add("--steps", type=int, help="fewer or more than the experiment says")
+    add(
+        "--steps",
+        type=int,
+        help="more or fewer than planned; kept in NAME_STEPS_steps.json",
+    )
     add("--threads", type=int, help="default: as many as torch takes")
     add("--device", default=recipe.device)
     add("--out", type=Path, default=FOLDER, help=f"folder (default {FOLDER})")
@@ -218,18 +222,20 @@ def run_experiment(options: argparse.Namespace) -> int:
 
     if options.name is None:
         for one in experiments.EXPERIMENTS.values():
-            print(f"{one.name:16}{len(one.trials()):4} models  {one.question}")
+            count = (
+                f"{len(one.models)} models, {len(one.tasks) * len(one.widths):2} sizes"
+            )
+            print(f"{one.name:16}{count}  {one.question}")
         return 0
     chosen = choose("experiment", options.name, experiments.EXPERIMENTS)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     with experiments.processes(options.device) as device:
         made = experiments.EXPERIMENTS[chosen]
-        made = replace(
-            made,
-            steps=made.steps if options.steps is None else options.steps,
-            training=replace(made.training, device=device),
-        )
+        made = replace(made, training=replace(made.training, device=device))
+        if options.steps not in (None, made.steps):  # a record of its own
+            name = f"{made.name}_{options.steps}_steps"
+            made = replace(made, name=name, steps=options.steps)
         first = int(os.environ.get("RANK", 0)) == 0
         bar = tqdm(bar_format="{postfix}", disable=None if first else True)
 

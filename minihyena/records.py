@@ -13,17 +13,23 @@ Fields = Mapping[str, Any]
 
 
 def write(path: Path | str, head: Fields, rows: Sequence[Fields]) -> None:
-    """One row to a line; the old file stays whole until the new one is on the disk."""
+    """One row to a line; the old file stays whole until the new one is on the disk.
+
+    Raises ValueError for numbers that JSON has not (infinite, not a number).
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = ",\n  ".join(json.dumps(row) for row in rows)
-    text = f'{json.dumps(head, indent=1)[:-2]},\n "rows": [\n  {lines}\n ]\n}}\n'
+    lines = ",\n  ".join(json.dumps(row, allow_nan=False) for row in rows)
+    top = json.dumps(head, indent=1, allow_nan=False)[:-2]
     partial = path.with_name(path.name + ".part")
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(f'{top},\n "rows": [\n  {lines}\n ]\n}}\n')
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read(path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -35,10 +41,10 @@ def read(path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     try:
         head = json.loads(Path(path).read_text(encoding="utf-8"))
         rows = head.pop("rows")
-        if not all(isinstance(row, dict) for row in rows):
-            raise TypeError("a row is no object")
+        if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
+            raise TypeError("rows are a list of objects")
         return head, rows
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read as records: {error!r}") from None
 
 

@@ -153,9 +153,11 @@ def train(
         inputs, targets = source.batch(
             "train", config.batch_size, config.length, generator=generator
         )
-        count = is_scored(targets).sum() / world  # DDP takes the mean over processes
+        scored = is_scored(targets).sum() / world  # DDP takes the mean over processes
+        if not scored:
+            raise ValueError(f"step {step}: nothing is scored in this batch")
         x, y = (part[rank::world].to(config.device) for part in (inputs, targets))
-        loss = token_loss(shared, x, y, count)
+        loss = token_loss(shared, x, y, scored)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(parameters, config.clip))

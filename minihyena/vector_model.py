@@ -4,6 +4,7 @@ B batch, L length, E features, D width.
 """
 
 from dataclasses import replace
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -45,3 +46,15 @@ class VectorModel(LanguageModel):
             r = block(r)
         numbers: Tensor = self.head(self.norm(r))
         return numbers[..., 0]
+
+    def prefill(self, *_: Any, **__: Any) -> NoReturn:
+        """Raises TypeError: what it says is no next token."""
+        raise TypeError(
+            "a model of vectors says numbers; it can neither write nor step"
+        )
+
+    step = prefill
+
+    def distill(self, *_: Any, **__: Any) -> NoReturn:
+        """Raises TypeError: only models of tokens are distilled."""
+        raise TypeError("a model of vectors cannot be distilled")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from minihyena.experiments import (
     parameter_count,
     plans,
     run_trial,
+    running,
 )
 from minihyena.experiments.running import Lessons
 from minihyena.rivals.attention import AttentionConfig
@@ -120,7 +122,7 @@ def test_models_of_vectors_are_made_as_large_too() -> None:
 TINY = Experiment(
     "tiny",
     "Is it kept?",
-    (AssociativeRecall(6, 8), Majority(2, 5)),
+    (AssociativeRecall(8, 12), Majority(4, 9)),
     {"hyena": "hyena", "gru": "gru"},
     widths=(8,),
     learning_rates=(1e-3, 1e-2),
@@ -158,7 +160,7 @@ def test_every_model_is_tried_at_every_rate_and_goes_on_with_its_best(
             for r in found.runs
             if (r.model, r.sizes) == (summary.model, summary.sizes)
         ]
-        first = {r.learning_rate: (r.held_out, -r.loss) for r in mine if r.seed == 0}
+        first = {r.learning_rate: r.merit for r in mine if r.seed == 0}
         assert set(first) == {1e-3, 1e-2}
         assert summary.learning_rate == max(first, key=lambda rate: first[rate])
         chosen = {
@@ -171,10 +173,48 @@ def test_every_model_is_tried_at_every_rate_and_goes_on_with_its_best(
 
 def test_all_models_of_a_task_see_the_same_batches_for_as_many_steps() -> None:
     for task in TINY.tasks:
-        trainings = [t.training for t in TINY.trials() if t.task == task]
+        trainings = [t.training for t in TINY.trials if t.task == task]
         assert len(set(trainings)) == 1
         rows = trainings[0].batch_size
         assert rows * task.input_length <= 64 < (rows + 1) * task.input_length
+
+
+def done(trial: Trial, **fields: Any) -> Run:
+    """What might have come out of a trial."""
+    made = {"sizes": {}, "chance": 0.5, "parameters": 1, "steps": 1, "score": 0.5}
+    made |= {"held_out": 0.5, "loss": 1.0, "seconds": 1.0, "curve": ()}
+    rate, seed = trial.training.learning_rate, trial.seed
+    known = {"key": trial.key, "model": trial.model, "task": "a task"}
+    known |= {"learning_rate": rate, "seed": seed}
+    return Run(**(known | made | fields))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "chosen"),
+    [
+        ({"held_out": 0.3}, {"held_out": 0.4}, 1e-2),
+        ({"held_out": 0.4}, {"held_out": 0.3}, 1e-3),
+        ({"loss": 0.8}, {"loss": 0.9}, 1e-3),
+        ({"loss": 0.9}, {"loss": 0.8}, 1e-2),
+        ({"held_out": -0.1}, {"held_out": 0.0, "loss": None}, 1e-3),  # it diverged
+        ({"held_out": 0.7, "loss": None}, {"held_out": 0.1}, 1e-2),
+    ],
+)
+def test_the_other_seeds_use_the_rate_that_did_best_on_held_out_rows(
+    first: dict[str, Any], second: dict[str, Any], chosen: float
+) -> None:
+    one = replace(TINY, tasks=TINY.tasks[:1], models={"hyena": "hyena"})
+    plan = one.plan(seeds=3)
+    trial = next(plan)
+    trial = plan.send(done(trial, **first))
+    trial = plan.send(done(trial, **second))
+    assert (trial.seed, trial.training.learning_rate) == (1, chosen)
+    results = [
+        done(replace(t, training=replace(t.training, learning_rate=rate)), **fields)
+        for t, rate, fields in [(trial, 1e-3, first), (trial, 1e-2, second)]
+    ]
+    found = experiments.Results("", "", "", "", {}, {}, 1, tuple(results))
+    assert found.summary()[0].learning_rate == chosen
 
 
 def test_a_model_that_has_reached_the_goal_is_not_tried_at_other_rates() -> None:
@@ -182,36 +222,54 @@ def test_a_model_that_has_reached_the_goal_is_not_tried_at_other_rates() -> None
     rates, trial = [], next(plan)
     while trial.model == "hyena" and trial.task == TINY.tasks[0]:
         rates.append(trial.training.learning_rate)
-        trial = plan.send((1.0, 0.0))
+        trial = plan.send(done(trial, held_out=1.0))
     assert rates == [1e-3]
 
 
 def test_a_run_ends_once_it_has_reached_the_goal_twice_in_a_row() -> None:
-    trial = replace(TINY.trials()[0], goal=0.0)
-    assert run_trial(trial).steps == 4
-    longer = replace(trial, training=replace(trial.training, steps=50))
-    assert run_trial(longer).steps == 4
+    trial = replace(TINY.trials[0], goal=0.0)
+    longer = replace(trial, training=replace(trial.training, steps=20))
+    assert run_trial(longer).steps == 4  # looked at after 2 and 4
     never = replace(longer, goal=1.1)
-    assert run_trial(never).steps == 50
+    assert run_trial(never).steps == 20
 
 
-def test_what_is_tested_was_neither_learned_nor_used_to_choose() -> None:
-    from minihyena.experiments.running import TEST_SEED
-
-    task = AssociativeRecall(40, 64)
-    source = Examples(task)
-    held_out = source.windows("validation", task.input_length).inputs
-    test = task.batch(256, generator=torch.Generator().manual_seed(TEST_SEED)).inputs
-    learned = torch.cat(
-        [
-            source.batch("train", 64, 66, generator=torch.Generator().manual_seed(s))[0]
-            for s in range(3)
-        ]
+@pytest.mark.parametrize("task", [AssociativeRecall(6, 4), Majority(2, 5)])
+def test_what_is_tested_was_neither_learned_nor_used_to_choose(
+    task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even of a task with so few rows that most are met again and again."""
+    monkeypatch.setattr(running, "TEST_ROWS", (6, 6))
+    monkeypatch.setattr(running, "HELD_OUT_ROWS", (5, 5))
+    lessons = Lessons(replace(TINY, tasks=(task,)).trials[0])
+    g, length = torch.Generator().manual_seed(0), task.input_length
+    learned = [lessons.batch("train", 9, length, generator=g) for _ in range(40)]
+    rows = {tuple(r) for batch in learned for r in batch.inputs.tolist()}
+    held_out, test = (
+        {tuple(r) for r in part.inputs.tolist()}
+        for part in (lessons.held_out, lessons.test)
     )
-    rows = [{tuple(r) for r in part.tolist()} for part in (held_out, test, learned)]
-    assert not rows[0] & rows[1]
-    assert not rows[0] & rows[2]
-    assert not rows[1] & rows[2]
+    assert held_out != test
+    assert not rows & (held_out | test)
+    for batch in learned:
+        assert len(batch.inputs) == 9
+        assert torch.equal(task.for_training.solve(batch.inputs), batch.labels)
+
+
+def test_a_task_that_is_all_test_is_refused() -> None:
+    trial = replace(TINY, tasks=(AssociativeRecall(4, 2),)).trials[0]  # one row
+    with pytest.raises(ValueError, match="too few different rows to keep 1 of them"):
+        run_trial(trial)
+
+
+def test_what_is_used_to_choose_is_not_what_is_tested() -> None:
+    lessons = Lessons(replace(TINY, tasks=(AssociativeRecall(40, 64),)).trials[0])
+    rows = torch.cat([lessons.held_out.inputs, lessons.test.inputs])
+    assert len(torch.unique(rows, dim=0)) == len(rows)
+    answers = (lessons.held_out.labels != -100).sum(1)
+    assert (answers == 1).all()  # the last alone, whatever was trained on
+    g = torch.Generator().manual_seed(0)
+    assert (lessons.batch("train", 4, 66, generator=g).labels != -100).sum() > 20
 
 
 def test_prompts_begin_short_and_end_whole_with_as_many_tokens_in_every_step() -> None:
@@ -219,38 +277,40 @@ def test_prompts_begin_short_and_end_whole_with_as_many_tokens_in_every_step() -
     staged = replace(
         TINY, tasks=(task,), steps=10, tokens=660, stages=((0.5, 8), (0.8, 16))
     )
-    lessons = Lessons(staged.trials()[0], held_out=3)
+    lessons = Lessons(staged.trials[0])
     g = torch.Generator().manual_seed(0)
     shapes = [
         tuple(lessons.batch("train", 10, 66, generator=g).inputs.shape)
         for _ in range(10)
     ]
     assert shapes == 5 * [(66, 10)] + 3 * [(36, 18)] + 2 * [(10, 66)]
-    assert lessons.windows("validation", 66).inputs.shape == (3, 66)
+    assert lessons.windows("validation", 66).inputs.shape[1] == 66
 
 
 def test_a_stage_longer_than_the_task_plays_no_part() -> None:
     staged = replace(TINY, tasks=(AssociativeRecall(8, 16),), stages=((0.9, 32),))
-    lessons = Lessons(staged.trials()[0], held_out=3)
+    lessons = Lessons(staged.trials[0])
     assert lessons.batch("train", 4, 18, generator=torch.Generator()).inputs.shape == (
         4,
         18,
     )
 
 
-def test_a_field_that_comes_later_does_not_disown_older_runs() -> None:
-    said = plans.chosen(LMConfig(5, width=8, mixer=HyenaConfig(order=3)))
-    assert said == {
-        "LMConfig": {
-            "vocab_size": 5,
-            "width": 8,
-            "mixer": {"HyenaConfig": {"order": 3, "filter": {"ImplicitConfig": {}}}},
-        }
-    }
+def test_a_changed_default_makes_another_key_and_a_later_field_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trial = TINY.trials[0]
+    said = plans.plain(trial.config)
+    assert said["kind"] == "LMConfig"
+    assert said["mixer"]["filter"]["sine_frequency"] == 1.0  # at its default, told
+    monkeypatch.setattr(plans, "LATER", {("LMConfig", "std"), ("LMConfig", "depth")})
+    later = plans.plain(trial.config)
+    assert "depth" not in later  # at its default
+    assert later["std"] is None  # not at its default
 
 
 def test_every_setting_but_seed_rate_and_device_makes_another_key() -> None:
-    trial = TINY.trials()[0]
+    trial = TINY.trials[0]
     same = [
         replace(trial, seed=3),
         replace(trial, training=replace(trial.training, learning_rate=0.5)),
@@ -261,7 +321,7 @@ def test_every_setting_but_seed_rate_and_device_makes_another_key() -> None:
         replace(trial, goal=0.5),
         replace(trial, width=9),
         replace(trial, stages=((0.5, 4),)),
-        replace(trial, task=AssociativeRecall(6, 10)),
+        replace(trial, task=AssociativeRecall(8, 10)),
         replace(trial, config=replace(trial.config, depth=3)),
         replace(trial, config=replace(trial.config, mixer=HyenaConfig(short_taps=4))),
         replace(trial, training=replace(trial.training, steps=5)),
@@ -271,7 +331,7 @@ def test_every_setting_but_seed_rate_and_device_makes_another_key() -> None:
 
 
 def test_a_trial_is_the_same_every_time() -> None:
-    trial = TINY.trials()[0]
+    trial = TINY.trials[0]
     one, two, other = (
         replace(run_trial(t), seconds=0.0)
         for t in (trial, trial, replace(trial, seed=1))
@@ -280,14 +340,14 @@ def test_a_trial_is_the_same_every_time() -> None:
     assert one.curve != other.curve or one.loss != other.loss
 
 
-def test_a_model_that_diverges_scores_what_it_scores(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    trial = TINY.trials()[0]
-    wild = replace(trial, training=replace(trial.training, steps=60, learning_rate=1e6))
-    found = run_trial(wild)
-    assert 0 <= found.score <= 1
-    assert found.loss == math.inf or math.isfinite(found.loss)
+def test_a_model_that_diverges_has_no_loss_and_the_least_merit(tmp_path: Path) -> None:
+    task = LinearFunctions(3, 6)
+    wild = replace(TINY, tasks=(task,), learning_rates=(1e6, 1e-3), steps=20)
+    bad, good = list(experiments.run(replace(wild, models={"h": "hyena"}), 1, tmp_path))
+    assert bad.loss is None
+    assert bad.steps < 20
+    assert bad.merit < good.merit
+    assert experiments.load(tmp_path / "tiny.json").summary()[0].learning_rate == 1e-3
 
 
 # What is kept of it
@@ -298,13 +358,10 @@ def test_the_file_tells_how_it_was_made(whole: Path) -> None:
     assert found.experiment == "tiny"
     assert found.question == "Is it kept?"
     assert found.command == "python -m minihyena experiment tiny --seeds 2 --steps 4"
-    assert found.versions["torch"] == torch.__version__.split("+")[0] or found.versions
+    assert found.versions["torch"] == version("torch")
+    assert {(run.device, run.processes) for run in found.runs} == {("cpu", 1)}
     assert found.machine["cores"] >= 1
     assert str(ROOT) not in (whole / "tiny.json").read_text()
-
-
-class Killed(Exception):
-    """The run ends here."""
 
 
 @pytest.mark.parametrize("after", [0, 1, 5, 11])
@@ -346,7 +403,7 @@ QUICK = ["--steps", "40", "--seeds", "2", "--threads", "1"]
 def test_a_killed_process_leaves_every_finished_run(
     wait: float, tmp_path: Path
 ) -> None:
-    path = tmp_path / "first_look.json"
+    path = tmp_path / "first_look_40_steps.json"
     command = [*COMMAND, *QUICK, "--out", str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         began = time.monotonic()
@@ -356,13 +413,18 @@ def test_a_killed_process_leaves_every_finished_run(
         process.kill()
     before = experiments.load(path).runs
     assert before
-    found = list(experiments.run(replace(FIRST, steps=40), 2, tmp_path))
+    found = list(experiments.run(fewer(40), 2, tmp_path))
     assert without_time(found)[: len(before)] == without_time(list(before))
     assert [r.seconds for r in found[: len(before)]] == [r.seconds for r in before]
     assert len(found) == 4
 
 
 FIRST = EXPERIMENTS["first_look"]
+
+
+def fewer(steps: int) -> Experiment:
+    """As the command makes it with --steps."""
+    return replace(FIRST, name=f"first_look_{steps}_steps", steps=steps)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
@@ -397,8 +459,8 @@ def test_a_file_that_was_cut_off_gives_back_its_whole_runs(
         r.seconds for r in experiments.load(whole / "tiny.json").runs[:10]
     ]
     assert len(experiments.load(path).runs) == TRIALS
-    [told] = said
-    assert "is damaged" in told
+    assert "is damaged" in said[0]
+    assert "kept as" in said[1]
     assert (tmp_path / "tiny.1.json.old").read_text() == text[:-cut]
 
 
@@ -409,8 +471,60 @@ def test_a_file_that_is_something_else_is_laid_aside(text: str, tmp_path: Path) 
     said: list[str] = []
     next(iter(experiments.run(TINY, 1, tmp_path, say=said.append)))
     assert (tmp_path / "tiny.1.json.old").read_text() == text
-    assert len(said) == 1
+    assert ["damaged" in told for told in said] == [True, False]
     assert len(experiments.load(path).runs) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"score": "abc"},
+        {"seed": "0"},
+        {"held_out": None},
+        {"curve": 5},
+        {"key": [1]},
+        {"learning_rate": [1]},
+        {"loss": float("nan")},
+        {"unheard of": 1},
+    ],
+)
+def test_a_row_with_wrong_values_is_made_again(
+    change: dict[str, Any], tmp_path: Path, whole: Path
+) -> None:
+    path = tmp_path / "tiny.json"
+    head = json.loads((whole / "tiny.json").read_text())
+    good = experiments.load(whole / "tiny.json").runs
+    head["rows"][1] |= change
+    path.write_text(json.dumps(head))
+    said: list[str] = []
+    found = list(experiments.run(TINY, 2, tmp_path, say=said.append))
+    assert without_time(found) == without_time(list(good))
+    assert "damaged" in said[0]
+    assert (tmp_path / "tiny.1.json.old").exists()
+
+
+def test_rows_that_the_plan_does_not_have_are_not_believed(
+    tmp_path: Path, whole: Path
+) -> None:
+    path = tmp_path / "tiny.json"
+    head = json.loads((whole / "tiny.json").read_text())
+    head["rows"] += [head["rows"][0], head["rows"][0] | {"learning_rate": 0.5}]
+    path.write_text(json.dumps(head))
+    good = experiments.load(whole / "tiny.json")
+    list(experiments.run(TINY, 2, tmp_path, say=lambda _: None))
+    assert experiments.load(path).runs == good.runs
+    assert experiments.load(path).summary() == good.summary()
+
+
+@pytest.mark.parametrize("field", ["tasks", "models", "widths", "learning_rates"])
+def test_an_experiment_without_something_to_compare_is_refused(field: str) -> None:
+    with pytest.raises(ValueError, match=f"has no {field}"):
+        replace(TINY, **{field: ()})
+
+
+def test_stages_of_a_task_without_length_are_refused() -> None:
+    with pytest.raises(ValueError, match="must be recall"):
+        replace(TINY, stages=((0.5, 4),))
 
 
 def test_runs_of_other_settings_are_not_mixed_in(tmp_path: Path, whole: Path) -> None:
@@ -423,6 +537,7 @@ def test_runs_of_other_settings_are_not_mixed_in(tmp_path: Path, whole: Path) ->
     assert {r.steps for r in experiments.load(path).runs} == {3}
     assert "12 runs" in said[0]
     assert "other settings" in said[0]
+    assert "kept as" in said[1]
     assert (tmp_path / "tiny.1.json.old").exists()
 
 
@@ -450,17 +565,33 @@ def test_no_seeds_are_refused(tmp_path: Path) -> None:
         next(experiments.run(TINY, 0, tmp_path))
 
 
+def test_another_number_of_steps_is_a_record_of_its_own(tmp_path: Path) -> None:
+    command = [*COMMAND, "--seeds", "1", "--threads", "1", "--out", str(tmp_path)]
+    subprocess.run([*command, "--steps", "2"], cwd=ROOT, check=True)
+    [path] = tmp_path.glob("*.json")
+    assert path.name == "first_look_2_steps.json"
+    found = experiments.load(path)
+    assert found.command.endswith("experiment first_look --seeds 1 --steps 2")
+    assert {run.steps for run in found.runs} == {2}
+
+
+def test_numbers_that_json_has_not_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        records.write(tmp_path / "some.json", {}, [{"b": math.inf}])
+
+
 def test_records_keep_the_old_file_until_the_new_one_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "some.json"
-    records.write(path, {"a": 1}, [{"b": 2}, {"b": math.inf}])
-    assert records.read(path) == ({"a": 1}, [{"b": 2}, {"b": math.inf}])
+    records.write(path, {"a": 1}, [{"b": 2}, {"b": None}])
+    assert records.read(path) == ({"a": 1}, [{"b": 2}, {"b": None}])
     before = path.read_text()
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
         records.write(path, {"a": 2}, [])
     assert path.read_text() == before
+    assert [*tmp_path.iterdir()] == [path]
 
 
 @pytest.mark.parametrize("cut", range(1, 60))
@@ -489,11 +620,12 @@ def test_two_processes_are_one_with_the_same_batches(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("written to") == 1  # one of them speaks
-    two = experiments.load(tmp_path / "two" / "first_look.json").runs
-    one = list(experiments.run(replace(FIRST, steps=50), 1, tmp_path / "one"))
+    two = experiments.load(tmp_path / "two" / "first_look_50_steps.json").runs
+    one = list(experiments.run(fewer(50), 1, tmp_path / "one"))
     assert [r.key for r in two] == [r.key for r in one]
     for mine, theirs in zip(one, two, strict=True):
         assert theirs.loss == pytest.approx(mine.loss, abs=1e-4)
+        assert (mine.processes, theirs.processes) == (1, 2)
         assert theirs.score == pytest.approx(mine.score, abs=0.005)
 
 
@@ -506,7 +638,7 @@ def test_every_experiment_can_be_run(name: str) -> None:
     experiment = EXPERIMENTS[name]
     assert experiment.name == name
     sizes = {}
-    for trial in experiment.trials():
+    for trial in experiment.trials:
         sizes.setdefault((trial.task, trial.width), []).append(trial.parameters)
     for counts in sizes.values():
         assert max(counts) / counts[0] - 1 <= 0.02
@@ -522,7 +654,7 @@ def test_every_experiment_can_be_run(name: str) -> None:
         steps=2,
         tokens=256,
     )
-    for trial in small.trials():
+    for trial in small.trials:
         source = Examples(trial.task.for_training, 2)
         model = trial.build(torch.Generator().manual_seed(0))
         records_ = list(
@@ -534,7 +666,7 @@ def test_every_experiment_can_be_run(name: str) -> None:
 def test_the_longest_recall_is_the_one_of_the_abstract() -> None:
     [task] = EXPERIMENTS["recall_131k"].tasks
     assert task == AssociativeRecall(30, 131_072)
-    parameters = {t.model: t.parameters for t in EXPERIMENTS["recall_131k"].trials()}
+    parameters = {t.model: t.parameters for t in EXPERIMENTS["recall_131k"].trials}
     assert "hyena" in parameters
     assert len(parameters) > 1
 
@@ -572,6 +704,6 @@ def test_every_recorded_experiment_belongs_to_its_plan(path: Path) -> None:
     if path.stem not in EXPERIMENTS:
         pytest.skip("a record of another kind")
     found = experiments.load(path.stem)
-    keys = {trial.key for trial in EXPERIMENTS[path.stem].trials()}
+    keys = {trial.key for trial in EXPERIMENTS[path.stem].trials}
     assert {run.key for run in found.runs} <= keys
     assert json.loads(path.read_text())["experiment"] == path.stem

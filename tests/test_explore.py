@@ -222,14 +222,19 @@ def test_a_control_refuses_what_it_cannot_be(explorer):
         explorer.set(name, "nonsense")
 
 
+def inside(widget):
+    """The widget, and all that it holds at any depth."""
+    return [widget, *(w for c in getattr(widget, "children", ()) for w in inside(c))]
+
+
 def test_numbers_take_the_place_of_the_picture_and_give_it_back(explorer):
-    assert explorer.figure in explorer._stage.children
+    assert explorer.figure in inside(explorer._stage)
     explorer.show_numbers.value = True
     assert explorer._stage.children == (explorer.numbers,)
     untrained = isinstance(explorer, TrainingDashboard)  # so has no numbers yet
     assert explorer.numbers.value.count("<tr>") > (1 if untrained else 8)
     explorer.show_numbers.value = False
-    assert explorer.figure in explorer._stage.children
+    assert explorer.figure in inside(explorer._stage)
 
 
 def test_figures_have_no_tex_and_only_letters_that_can_be_read(explorer):

@@ -4,11 +4,13 @@ import hashlib
 import json
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
 import torch
 
+from minihyena.experiments.results import Run
 from minihyena.experiments.sizes import equal_parameters, parameter_count
 from minihyena.filters import ImplicitConfig
 from minihyena.hyena import HyenaConfig
@@ -114,10 +116,20 @@ class Trial:
     @property
     def key(self) -> str:
         """The same for trials that differ in seed, learning rate and device alone."""
-        training = replace(self.training, learning_rate=1.0, device="cpu")
-        settings = self.task, self.config, training, self.stages, self.goal, self.width
-        text = json.dumps([self.model, *map(chosen, settings)], sort_keys=True)
+        settings = [
+            self.model,
+            *map(plain, (self.task, self.config, self.training)),
+            self.width,
+            self.stages,
+            self.goal,
+        ]
+        text = json.dumps(settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def identity(self) -> tuple[str, float, int]:
+        """Key, learning rate and seed: no two trials share all three."""
+        return self.key, self.training.learning_rate, self.seed
 
     def build(self, generator: torch.Generator) -> LanguageModel:
         """The untrained model."""
@@ -129,19 +141,23 @@ class Trial:
         return parameter_count(self.config, builder(self.task))
 
 
-def chosen(config: Any) -> Any:
-    """Plain values of a configuration without what is at its default, so that a field
-    that comes later does not disown older runs. (Who changes a default runs anew.)
-    """
+NO_PART = {("TrainConfig", "learning_rate"), ("TrainConfig", "device")}
+# Fields younger than some record: at their default they play no part in the key, so
+# that older runs stay what they are. (Class, field.)
+LATER: set[tuple[str, str]] = set()
+
+
+def plain(config: Any) -> Any:
+    """Every value of a configuration that decides what comes out, for the key."""
     if not is_dataclass(config):
         return config
+    kind = type(config).__name__
     values = {f.name: (getattr(config, f.name), f.default) for f in fields(config)}
-    return {
-        type(config).__name__: {
-            name: chosen(value)
-            for name, (value, default) in values.items()
-            if value != default
-        }
+    return {"kind": kind} | {
+        name: plain(value)
+        for name, (value, default) in values.items()
+        if (kind, name) not in NO_PART
+        and not ((kind, name) in LATER and value == default)
     }
 
 
@@ -170,6 +186,17 @@ class Experiment:
     training: TrainConfig = _TESTED_SELDOM
     stages: Stages = ()
 
+    def __post_init__(self) -> None:
+        for name in ("tasks", "models", "widths", "learning_rates"):
+            if not getattr(self, name):
+                raise ValueError(f"experiment {self.name} has no {name}")
+        if self.stages and not all(
+            isinstance(t, AssociativeRecall) for t in self.tasks
+        ):
+            raise ValueError(
+                f"experiment {self.name} has stages of length: its tasks must be recall"
+            )
+
     def configs(self, task: Task, width: int) -> dict[str, LMConfig]:
         """Name -> the models' configurations for this task, all as large."""
         base = fitted(replace(self.base, width=width), task)
@@ -180,6 +207,7 @@ class Experiment:
         build = builder(task)
         return dict(zip(self.models, equal_parameters(found, build=build), strict=True))
 
+    @cached_property
     def trials(self) -> list[Trial]:
         """One for each task, width and model: seed 0, the first learning rate."""
         return [
@@ -208,22 +236,21 @@ class Experiment:
             learning_rate=self.learning_rates[0],
         )
 
-    def plan(self, seeds: int) -> Generator[Trial, tuple[float, float], None]:
-        """Trials in the order they are run, task after task; each wants to be sent what
-        came out of it: the score on held-out rows, and minus the loss there.
+    def plan(self, seeds: int) -> Generator[Trial, Run, None]:
+        """Trials in the order they are run, task after task; each wants to be sent the
+        run that came out of it.
         """
-        for _, firsts in groupby(self.trials(), key=lambda trial: trial.task):
+        for _, firsts in groupby(self.trials, key=lambda trial: trial.task):
             best: list[Trial] = []
             for first in firsts:
-                tried: dict[tuple[float, float], Trial] = {}
+                tried: list[tuple[Run, Trial]] = []
                 for rate in self.learning_rates:
                     training = replace(first.training, learning_rate=rate)
                     trial = replace(first, training=training)
-                    outcome = yield trial
-                    tried.setdefault(outcome, trial)
-                    if outcome[0] >= self.goal:
+                    tried.append(((yield trial), trial))
+                    if tried[-1][0].held_out >= self.goal:
                         break
-                best.append(tried[max(tried)])
+                best.append(max(tried, key=lambda pair: pair[0].merit)[1])
             for seed in range(1, seeds):
                 for trial in best:
                     yield replace(trial, seed=seed)

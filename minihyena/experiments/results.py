@@ -1,8 +1,9 @@
 """What came out of an experiment, as it is kept in data/results."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,21 @@ class Run:
     steps: int
     score: float  # on test rows
     held_out: float  # score on held-out rows, by which learning rates are chosen
-    loss: float  # on held-out rows
+    loss: float | None  # on held-out rows; None if it diverged
     seconds: float  # of training
     curve: tuple[tuple[int, float], ...]  # step, score on held-out rows
+    device: str = "cpu"
+    processes: int = 1
+
+    @property
+    def identity(self) -> tuple[str, float, int]:
+        """That of its trial."""
+        return self.key, self.learning_rate, self.seed
+
+    @property
+    def merit(self) -> tuple[bool, float, float]:
+        """By which learning rates are chosen: not diverged, held-out score and loss."""
+        return self.loss is not None, self.held_out, -(self.loss or 0.0)
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class Results:
-    """Runs, and all that is needed to judge or repeat them."""
+    """Runs, and all that is needed to judge or repeat them.
+
+    Date, machine, versions and threads are those of the last run that was added.
+    """
 
     experiment: str
     question: str
@@ -88,12 +104,10 @@ class Results:
 
 def _summary(runs: Sequence[Run]) -> Summary:
     tried = min(run.seed for run in runs)  # 0, where nothing was lost
-    first = max(
-        (run for run in runs if run.seed == tried), key=lambda r: (r.held_out, -r.loss)
-    )
+    first = max((run for run in runs if run.seed == tried), key=lambda run: run.merit)
     chosen = sorted(
-        (r for r in runs if r.learning_rate == first.learning_rate),
-        key=lambda r: r.seed,
+        (run for run in runs if run.learning_rate == first.learning_rate),
+        key=lambda run: run.seed,
     )
     return Summary(
         first.model,
@@ -107,10 +121,19 @@ def _summary(runs: Sequence[Run]) -> Summary:
 
 
 def as_run(fields: Mapping[str, Any]) -> Run:
-    """A row of the file."""
+    """A row of the file; ValueError, TypeError or KeyError if it is none."""
     run = from_fields(Run, fields)
+    numbers = [run.chance, run.learning_rate, run.score, run.held_out, run.seconds]
+    numbers += [0.0 if run.loss is None else run.loss]
     curve = tuple((int(step), float(score)) for step, score in run.curve)
-    return Run(**{**asdict(run), "curve": curve})
+    if not (
+        all(isinstance(text, str) for text in (run.key, run.model, run.task))
+        and all(type(whole) is int for whole in (run.seed, run.steps, run.parameters))
+        and all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
+        and isinstance(run.sizes, dict)
+    ):
+        raise ValueError(f"a run has values of the wrong kind: {dict(fields)}")
+    return replace(run, curve=curve)
 
 
 def load(name: Path | str) -> Results:
@@ -122,8 +145,12 @@ def load(name: Path | str) -> Results:
     path = Path(name)
     if not path.suffix:
         path = records.results_folder() / f"{name}.json"
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{name} is not recorded; python -m minihyena experiment {name} does it"
+            )
     head, rows = records.read(path)
     try:
         return from_fields(Results, {**head, "runs": tuple(map(as_run, rows))})
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise ValueError(f"{path} holds no experiment: {error}") from None

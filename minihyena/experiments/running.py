@@ -1,6 +1,5 @@
 """Runs experiments: one trial after another, each kept as soon as it is done."""
 
-import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from torch import distributed
 from minihyena import records
 from minihyena.benchmark import provenance
 from minihyena.experiments.plans import Experiment, Trial
-from minihyena.experiments.results import FOLDER, Results, Run, as_run
+from minihyena.experiments.results import FOLDER, Results, Run, as_run, load
 from minihyena.options import to_fields
 from minihyena.tasks import Batch, Examples
 from minihyena.training import Diverged, Record, over_processes, train
@@ -26,6 +25,8 @@ __all__ = ["processes", "run", "run_trial"]
 TEST_SEED = 2**31 + 1  # of test rows; the held-out rows have a seed of their own
 TEST_TOKENS, HELD_OUT_TOKENS = 2**18, 2**14  # about so many ...
 TEST_ROWS, HELD_OUT_ROWS = (128, 1024), (32, 128)  # ... at least and at most
+
+ROUNDS = 100  # of drawing rows again that are kept for the test
 
 Watch = Callable[[Trial, Record, float | None], None]
 Result = TypeVar("Result")
@@ -51,10 +52,9 @@ def run(
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1; got {seeds}")
     path = Path(folder) / f"{experiment.name}.json"
-    command = (
-        f"python -m minihyena experiment {experiment.name} --seeds {seeds} "
-        f"--steps {experiment.steps}"
-    )
+    name = experiment.name.removesuffix(f"_{experiment.steps}_steps")
+    command = f"python -m minihyena experiment {name} --seeds {seeds}"
+    command += f" --steps {experiment.steps}"
     done: list[Run] = []
     with _alone(path):
         known, whole = _from_first(lambda: _known(path, experiment, say))
@@ -70,19 +70,19 @@ def run(
         plan = experiment.plan(seeds)
         trial = next(plan, None)
         while trial is not None:
-            found = known.pop(_identity(trial), None)
+            found = known.pop(trial.identity, None)
             done.append(found or run_trial(trial, watch))
             if found is None:
                 keep()
             yield done[-1]
             try:
-                trial = plan.send((done[-1].held_out, -done[-1].loss))
+                trial = plan.send(done[-1])
             except StopIteration:
                 trial = None
 
 
 class Lessons:
-    """The examples of a trial, which begin with short prompts and end with long ones.
+    """The examples of a trial: none that it is tested on, and short ones first.
 
     One prompt shows one map from keys to values, however long it is; many short ones
     show many for the same number of tokens. So up to each share of the steps in the
@@ -90,9 +90,18 @@ class Lessons:
     warm-up: Nguyen et al. 2023, arXiv 2306.15794, 3.2.)
     """
 
-    def __init__(self, trial: Trial, held_out: int) -> None:
+    def __init__(self, trial: Trial) -> None:
         self.trial, self.drawn = trial, 0
-        self.whole = Examples(trial.task.for_training, held_out)
+        task = self.task = trial.task.for_training
+        length = task.input_length
+        rows = _rows(length, HELD_OUT_TOKENS, HELD_OUT_ROWS)
+        self.held_out = Examples(trial.task, rows).windows("validation", length)
+        self.whole = Examples(task, rows)
+        rows = _rows(length, TEST_TOKENS, TEST_ROWS)
+        generator = torch.Generator().manual_seed(TEST_SEED)
+        self.test = trial.task.batch(rows, generator=generator)
+        kept = torch.cat([self.held_out.inputs, self.test.inputs])
+        self.kept = {row.numpy().tobytes() for row in kept}
 
     def batch(
         self,
@@ -104,13 +113,27 @@ class Lessons:
     ) -> Batch:
         """The next batch of the trial, of as many tokens as a whole one."""
         self.drawn += 1
-        task: Any = self.whole.task
-        done = self.drawn / (self.trial.training.steps or math.inf)
+        task: Any = self.task
         for share, shorter in self.trial.stages[::-1]:
-            if done <= share and shorter < self.trial.task.input_length:
+            enough = share * (self.trial.training.steps or 0)
+            if self.drawn <= enough and shorter < self.task.input_length:
                 task = replace(task, length=shorter)
-        rows = batch_size * length // task.input_length
-        return Examples(task).batch(split, rows, task.input_length, generator=generator)
+        rows, length = batch_size * length // task.input_length, task.input_length
+        batch = Examples(task).batch(split, rows, length, generator=generator)
+        for _ in range(ROUNDS):
+            if not (clash := self._tested(batch)):
+                return batch
+            new = Examples(task).batch(split, len(clash), length, generator=generator)
+            batch.inputs[clash], batch.labels[clash] = new
+        raise ValueError(
+            f"{self.trial.task} has too few different rows to keep {len(self.kept)} of "
+            "them for the test; take larger sizes"
+        )
+
+    def _tested(self, batch: Batch) -> list[int]:
+        """The rows that are kept for the test."""
+        rows = batch.inputs
+        return [i for i, row in enumerate(rows) if row.numpy().tobytes() in self.kept]
 
     def windows(self, split: str, length: int) -> Batch:
         """The held-out rows, of whole length."""
@@ -118,34 +141,29 @@ class Lessons:
 
 
 def run_trial(trial: Trial, watch: Watch | None = None) -> Run:
-    """Train from scratch, then score on test rows that were never seen.
+    """Train from scratch, then score on test rows that were never trained on.
 
     It ends early after two scores in a row on held-out rows that reach the goal. A
     model that diverges is scored as it was at its last finite loss.
     """
-    task = trial.task
-    rows = _rows(task.input_length, HELD_OUT_TOKENS, HELD_OUT_ROWS)
-    held_out = Examples(task, rows).windows("validation", task.input_length)
-    lessons = Lessons(trial, rows)
+    task, lessons = trial.task, Lessons(trial)
     model = trial.build(torch.Generator().manual_seed(trial.seed))
     batches = torch.Generator().manual_seed(trial.seed)
     curve: list[tuple[int, float]] = []
-    step, loss, seconds = 0, float("inf"), 0.0
+    step, loss, seconds = 0, None, 0.0
     try:
         for record in train(model, lessons, trial.training, generator=batches):
             step, seconds, score = record.step, record.seconds, None
             if record.validation_loss is not None:
-                loss = record.validation_loss
-                score = over_processes(task.test(model, held_out))
+                loss = round(record.validation_loss, 4)
+                score = over_processes(task.test(model, lessons.held_out))
                 curve.append((step, round(score, 4)))
             if watch:
                 watch(trial, record, score)
             if len(curve) > 1 and min(curve[-2][1], curve[-1][1]) >= trial.goal:
                 break
     except Diverged:
-        loss = float("inf")
-    rows = _rows(task.input_length, TEST_TOKENS, TEST_ROWS)
-    test = task.batch(rows, generator=torch.Generator().manual_seed(TEST_SEED))
+        loss = None
     sizes = to_fields(task, {}) | {"width": trial.width, "depth": trial.config.depth}
     return Run(
         key=trial.key,
@@ -157,11 +175,13 @@ def run_trial(trial: Trial, watch: Watch | None = None) -> Run:
         learning_rate=trial.training.learning_rate,
         seed=trial.seed,
         steps=step,
-        score=round(over_processes(task.test(model, test)), 4),
+        score=round(over_processes(task.test(model, lessons.test)), 4),
         held_out=curve[-1][1] if curve else 0.0,
-        loss=round(loss, 4),
+        loss=loss,
         seconds=round(seconds, 1),
         curve=tuple(curve),
+        device=trial.training.device.partition(":")[0],
+        processes=distributed.get_world_size() if distributed.is_initialized() else 1,
     )
 
 
@@ -175,6 +195,8 @@ def processes(device: str) -> Iterator[str]:
         yield device
         return
     gpu = device.startswith("cuda")
+    if gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if gpu else "gloo")
     try:
         yield f"cuda:{os.environ['LOCAL_RANK']}" if gpu else device
@@ -186,11 +208,6 @@ def _rows(length: int, tokens: int, limits: tuple[int, int]) -> int:
     return min(max(tokens // length, limits[0]), limits[1])
 
 
-def _identity(item: Trial | Run) -> tuple[str, float, int]:
-    rate = item.training if isinstance(item, Trial) else item
-    return item.key, rate.learning_rate, item.seed
-
-
 def _known(
     path: Path, experiment: Experiment, say: Callable[[str], None]
 ) -> tuple[dict[tuple[str, float, int], Run], bool]:
@@ -199,18 +216,31 @@ def _known(
     """
     if not path.exists():
         return {}, True
-    whole = True
+    damaged, others, found = 0, 0, dict[tuple[str, float, int], Run]()
     try:
+        load(path)
         rows = records.read(path)[1]
     except ValueError:
-        rows, whole = records.rescue(path), False
-        say(f"{path} is damaged: {len(rows)} runs could be read; {_aside(path)}")
-    keys = {trial.key for trial in experiment.trials()}
-    ours = [as_run(row) for row in rows if row.get("key") in keys]
-    if others := len(rows) - len(ours):
-        whole = False
-        say(f"{others} runs in {path} had other settings; {_aside(path)}")
-    return {_identity(run): run for run in ours}, whole
+        rows, damaged = records.rescue(path), 1
+    keys = {trial.key for trial in experiment.trials}
+    for row in rows:
+        try:
+            run = as_run(row)
+        except (ValueError, TypeError, KeyError):
+            damaged += 1
+            continue
+        if run.key in keys and run.learning_rate in experiment.learning_rates:
+            found.setdefault(run.identity, run)
+        else:
+            others += 1
+    if damaged:
+        say(f"{path} is damaged: {len(found)} of its runs could be read")
+    if others:
+        say(f"{others} runs in {path} had other settings")
+    whole = len(found) == len(rows) and not damaged
+    if not whole:
+        say(_aside(path))
+    return found, whole
 
 
 def _aside(path: Path) -> str:
@@ -219,7 +249,7 @@ def _aside(path: Path) -> str:
     while (copy := path.with_suffix(f".{number}.json.old")).exists():
         number += 1
     shutil.copy2(path, copy)
-    return f"the file as it was is kept as {copy.name}"
+    return f"the file as it was is kept as {copy}"
 
 
 @contextmanager
@@ -253,7 +283,7 @@ def _from_first(act: Callable[[], Result]) -> Result:
     if _is_first():
         try:
             found[0] = act()
-        except (ValueError, OSError, RuntimeError) as error:
+        except Exception as error:  # the others wait for it
             found[1] = error
     if distributed.is_initialized():
         distributed.broadcast_object_list(found)

@@ -13,8 +13,9 @@ MEND = "This picture stands still: pip install anywidget makes it move."
 STILL = "stands still"  # the annotation that says so
 
 # Plotly asks for its width only when the window is resized: tell it about cards too.
-# Lab takes arrows and letters for itself, even from a list or slider with the focus:
-# they belong to the control, and Enter and what goes with Ctrl, Alt or Meta to Lab.
+# Lab takes arrows and letters for itself, even from a list or slider with the focus,
+# or a box that scrolls: they belong to it, and Enter and what goes with Ctrl, Alt or
+# Meta to Lab.
 FIT = """
 window.minihyenaKeys ??= addEventListener("keydown", event => {
   if (event.target.matches?.(".minihyena :is(select, .noUi-handle, .mh-sideways)"))

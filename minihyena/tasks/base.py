@@ -110,7 +110,8 @@ class Task:
 
     def spell(self, ids: Tensor) -> list[str]:
         """ids (L,) -> their words; "" where nothing is scored."""
-        return ["" if i == IGNORED else self.words[i] for i in ids.tolist()]
+        words = self.words
+        return ["" if i == IGNORED else words[i] for i in ids.tolist()]
 
 
 @dataclass(frozen=True)

@@ -200,6 +200,11 @@ class InductionHeads(Strings):
                 "induction heads needs vocab_size >= 3, answer >= 1 and triggers >= 1; "
                 f"got {self.vocab_size}, {self.answer} and {self.triggers}"
             )
+        if self.triggers * (self.answer + 1) > max(self.length, self.answer + 2):
+            raise ValueError(
+                f"{self.triggers} triggers, each with {self.answer} tokens after it, "
+                f"do not fit into length {self.length}"
+            )
         if self.length < self.answer + 2:
             raise ValueError(
                 f"a trigger and {self.answer} tokens after it need length >= "
@@ -295,8 +300,8 @@ class MQAR(Task):
                 f"MQAR needs vocab_size > length; got {self.vocab_size} and "
                 f"{self.length}"
             )
-        if self.power <= 0:
-            raise ValueError(f"power must be above 0; got {self.power}")
+        if not 0 < self.power <= 10:
+            raise ValueError(f"power must be above 0, and 10 at most; got {self.power}")
 
     @property
     def input_length(self) -> int:

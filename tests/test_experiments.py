@@ -36,11 +36,10 @@ from minihyena.experiments import (
     Trial,
     equal_parameters,
     parameter_count,
-    plans,
     run_trial,
-    running,
+    trials,
 )
-from minihyena.experiments.running import Lessons
+from minihyena.experiments.trials import Lessons
 from minihyena.rivals.attention import AttentionConfig
 from minihyena.tasks import AssociativeRecall, Examples, LinearFunctions, Majority
 from minihyena.vector_model import VectorModel
@@ -239,8 +238,8 @@ def test_what_is_tested_was_neither_learned_nor_used_to_choose(
     task: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even of a task with so few rows that most are met again and again."""
-    monkeypatch.setattr(running, "TEST_ROWS", (6, 6))
-    monkeypatch.setattr(running, "HELD_OUT_ROWS", (5, 5))
+    monkeypatch.setattr(trials, "TEST_ROWS", (6, 6))
+    monkeypatch.setattr(trials, "HELD_OUT_ROWS", (5, 5))
     lessons = Lessons(replace(TINY, tasks=(task,)).trials[0])
     g, length = torch.Generator().manual_seed(0), task.input_length
     learned = [lessons.batch("train", 9, length, generator=g) for _ in range(40)]
@@ -300,11 +299,11 @@ def test_a_changed_default_makes_another_key_and_a_later_field_does_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trial = TINY.trials[0]
-    said = plans.plain(trial.config)
+    said = trials.plain(trial.config)
     assert said["kind"] == "LMConfig"
     assert said["mixer"]["filter"]["sine_frequency"] == 1.0  # at its default, told
-    monkeypatch.setattr(plans, "LATER", {("LMConfig", "std"), ("LMConfig", "depth")})
-    later = plans.plain(trial.config)
+    monkeypatch.setattr(trials, "LATER", {("LMConfig", "std"), ("LMConfig", "depth")})
+    later = trials.plain(trial.config)
     assert "depth" not in later  # at its default
     assert later["std"] is None  # not at its default
 

@@ -1,9 +1,12 @@
 """The recorded evidence: what is compared, run, resumed and written as JSON."""
 
-from minihyena.experiments.plans import EXPERIMENTS, RECIPES, Experiment, Recipe, Trial
+from minihyena.experiments.plans import Experiment
+from minihyena.experiments.recipes import RECIPES, Recipe
+from minihyena.experiments.recorded import EXPERIMENTS
 from minihyena.experiments.results import Results, Run, Summary, load
-from minihyena.experiments.running import processes, run, run_trial
+from minihyena.experiments.running import processes, run
 from minihyena.experiments.sizes import equal_parameters, parameter_count
+from minihyena.experiments.trials import Trial, run_trial
 
 __all__ = [
     "EXPERIMENTS",

@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,21 +13,12 @@ from torch import distributed
 
 from minihyena import records
 from minihyena.benchmark import provenance
-from minihyena.experiments.plans import Experiment, Trial
+from minihyena.experiments.plans import Experiment
 from minihyena.experiments.results import FOLDER, Results, Run, as_run, load
-from minihyena.options import to_fields
-from minihyena.tasks import Batch, Examples
-from minihyena.training import Diverged, Record, over_processes, train
+from minihyena.experiments.trials import Watch, run_trial
 
-__all__ = ["processes", "run", "run_trial"]
+__all__ = ["processes", "run"]
 
-TEST_SEED = 2**31 + 1  # of test rows; the held-out rows have a seed of their own
-TEST_TOKENS, HELD_OUT_TOKENS = 2**18, 2**14  # about so many ...
-TEST_ROWS, HELD_OUT_ROWS = (128, 1024), (32, 128)  # ... at least and at most
-
-ROUNDS = 100  # of drawing rows again that are kept for the test
-
-Watch = Callable[[Trial, Record, float | None], None]
 Result = TypeVar("Result")
 
 
@@ -81,110 +71,6 @@ def run(
                 trial = None
 
 
-class Lessons:
-    """The examples of a trial: none that it is tested on, and short ones first.
-
-    One prompt shows one map from keys to values, however long it is; many short ones
-    show many for the same number of tokens. So up to each share of the steps in the
-    trial's `stages` prompts are only so long, and as many more of them. (Length
-    warm-up: Nguyen et al. 2023, arXiv 2306.15794, 3.2.)
-    """
-
-    def __init__(self, trial: Trial) -> None:
-        self.trial, self.drawn = trial, 0
-        task = self.task = trial.task.for_training
-        length = task.input_length
-        rows = _rows(length, HELD_OUT_TOKENS, HELD_OUT_ROWS)
-        self.held_out = Examples(trial.task, rows).windows("validation", length)
-        self.whole = Examples(task, rows)
-        rows = _rows(length, TEST_TOKENS, TEST_ROWS)
-        generator = torch.Generator().manual_seed(TEST_SEED)
-        self.test = trial.task.batch(rows, generator=generator)
-        kept = torch.cat([self.held_out.inputs, self.test.inputs])
-        self.kept = {row.numpy().tobytes() for row in kept}
-
-    def batch(
-        self,
-        split: str,
-        batch_size: int,
-        length: int,
-        *,
-        generator: torch.Generator | None = None,
-    ) -> Batch:
-        """The next batch of the trial, of as many tokens as a whole one."""
-        self.drawn += 1
-        task: Any = self.task
-        for share, shorter in self.trial.stages[::-1]:
-            enough = share * (self.trial.training.steps or 0)
-            if self.drawn <= enough and shorter < self.task.input_length:
-                task = replace(task, length=shorter)
-        rows, length = batch_size * length // task.input_length, task.input_length
-        batch = Examples(task).batch(split, rows, length, generator=generator)
-        for _ in range(ROUNDS):
-            if not (clash := self._tested(batch)):
-                return batch
-            new = Examples(task).batch(split, len(clash), length, generator=generator)
-            batch.inputs[clash], batch.labels[clash] = new
-        raise ValueError(
-            f"{self.trial.task} has too few different rows to keep {len(self.kept)} of "
-            "them for the test; take larger sizes"
-        )
-
-    def _tested(self, batch: Batch) -> list[int]:
-        """The rows that are kept for the test."""
-        rows = batch.inputs
-        return [i for i, row in enumerate(rows) if row.numpy().tobytes() in self.kept]
-
-    def windows(self, split: str, length: int) -> Batch:
-        """The held-out rows, of whole length."""
-        return self.whole.windows(split, length)
-
-
-def run_trial(trial: Trial, watch: Watch | None = None) -> Run:
-    """Train from scratch, then score on test rows that were never trained on.
-
-    It ends early after two scores in a row on held-out rows that reach the goal. A
-    model that diverges is scored as it was at its last finite loss.
-    """
-    task, lessons = trial.task, Lessons(trial)
-    model = trial.build(torch.Generator().manual_seed(trial.seed))
-    batches = torch.Generator().manual_seed(trial.seed)
-    curve: list[tuple[int, float]] = []
-    step, loss, seconds = 0, None, 0.0
-    try:
-        for record in train(model, lessons, trial.training, generator=batches):
-            step, seconds, score = record.step, record.seconds, None
-            if record.validation_loss is not None:
-                loss = round(record.validation_loss, 4)
-                score = over_processes(task.test(model, lessons.held_out))
-                curve.append((step, round(score, 4)))
-            if watch:
-                watch(trial, record, score)
-            if len(curve) > 1 and min(curve[-2][1], curve[-1][1]) >= trial.goal:
-                break
-    except Diverged:
-        loss = None
-    sizes = to_fields(task, {}) | {"width": trial.width, "depth": trial.config.depth}
-    return Run(
-        key=trial.key,
-        model=trial.model,
-        task=type(task).__name__,
-        sizes=sizes,
-        chance=task.chance,
-        parameters=model.parameter_count(),
-        learning_rate=trial.training.learning_rate,
-        seed=trial.seed,
-        steps=step,
-        score=round(over_processes(task.test(model, lessons.test)), 4),
-        held_out=curve[-1][1] if curve else 0.0,
-        loss=loss,
-        seconds=round(seconds, 1),
-        curve=tuple(curve),
-        device=trial.training.device.partition(":")[0],
-        processes=distributed.get_world_size() if distributed.is_initialized() else 1,
-    )
-
-
 @contextmanager
 def processes(device: str) -> Iterator[str]:
     """Under torchrun: join the other processes, and leave them at the end.
@@ -202,10 +88,6 @@ def processes(device: str) -> Iterator[str]:
         yield f"cuda:{os.environ['LOCAL_RANK']}" if gpu else device
     finally:
         distributed.destroy_process_group()
-
-
-def _rows(length: int, tokens: int, limits: tuple[int, int]) -> int:
-    return min(max(tokens // length, limits[0]), limits[1])
 
 
 def _known(

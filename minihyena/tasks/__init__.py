@@ -2,8 +2,9 @@
 
 from minihyena.tasks.base import IGNORED, Batch, Examples, Task
 from minihyena.tasks.copying import SelectiveCopying
+from minihyena.tasks.mqar import MQAR
 from minihyena.tasks.reasoning import Addition, Counting, LinearFunctions, Majority
-from minihyena.tasks.recall import MQAR, AssociativeRecall, InductionHeads
+from minihyena.tasks.recall import AssociativeRecall, InductionHeads
 
 __all__ = [
     "IGNORED",

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from minihyena import benchmark
+from minihyena import benchmark, experiments
 from minihyena.benchmark import OURS, Row
+from minihyena.experiments import EXPERIMENTS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data/results"
@@ -22,10 +23,12 @@ def recorded(suite: str) -> tuple[Row, ...]:
     return benchmark.load(RESULTS / f"{suite}.json").rows
 
 
-def told(heading: str = "How fast") -> dict[str, list[str]]:
+def told(heading: str = "How fast", head: str = "") -> dict[str, list[str]]:
     """A table of the README: first cell -> the cells after it, head included."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = section[max(section.find(f"| {head} |"), 0) :] if head else section
+    section = section.partition("|\n\n")[0]
     lines = [line.strip("|").split("|") for line in section.splitlines() if "|" in line]
     return {first.strip(): [cell.strip() for cell in rest] for first, *rest in lines}
 
@@ -85,3 +88,25 @@ def test_recorded_runs_say_what_is_needed_to_judge_them(suite: str) -> None:
     assert run.threads == run.machine["cores"]
     assert run.versions["torch"]
     assert all(len(row.seconds) >= 5 for row in run.rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "sizes"),
+    [
+        ("ablation", "five keys, 128 tokens, 400 steps", {}),
+        ("recall_rivals", "14 keys, 2,048 tokens, 600 steps", {"length": 2048}),
+    ],
+)
+def test_what_the_readme_says_of_recall_is_what_was_recorded(
+    name: str, head: str, sizes: dict[str, int]
+) -> None:
+    table = told("What it remembers", head)
+    assert EXPERIMENTS[name].steps == int(head.split()[-2])
+    expected = {}
+    for line in experiments.load(name).summary():
+        if sizes.items() <= line.sizes.items():
+            count = len(line.scores)
+            spread = f"{line.low:.0%} to {line.high:.0%}"
+            seeds = f"{count} seed{'s' * (count > 1)}"
+            expected[line.model] = [f"{line.mean:.0%} ({spread}, {seeds})"]
+    assert table == {head: ["right answers"], "---": ["---"], **expected}

@@ -374,9 +374,10 @@ class Card:
         """The picture itself, to see whether it changes."""
         return str(self.root.evaluate(DRAWN))
 
-    def redrawn(self, before: str) -> None:
+    def redrawn(self, before: str, what: str = "the picture") -> None:
         """Wait until the picture is another one than `before`."""
-        assert self.notebook.until(lambda: self.drawn() != before), "still the same"
+        changed = self.notebook.until(lambda: self.drawn() != before)
+        assert changed, f"{what} is still the same"
 
     def curve(self, name: str) -> list[float]:
         """The heights of one trace of the picture."""

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -222,10 +221,8 @@ def run_experiment(options: argparse.Namespace) -> int:
 
     if options.name is None:
         for one in experiments.EXPERIMENTS.values():
-            count = (
-                f"{len(one.models)} models, {len(one.tasks) * len(one.widths):2} sizes"
-            )
-            print(f"{one.name:16}{count}  {one.question}")
+            n = len(one.tasks) * len(one.widths)
+            print(f"{one.name:16}{len(one.models)} models, {n:2} sizes  {one.question}")
         return 0
     chosen = choose("experiment", options.name, experiments.EXPERIMENTS)
     if options.threads is not None:
@@ -236,7 +233,7 @@ def run_experiment(options: argparse.Namespace) -> int:
         if options.steps not in (None, made.steps):  # a record of its own
             name = f"{made.name}_{options.steps}_steps"
             made = replace(made, name=name, steps=options.steps)
-        first = int(os.environ.get("RANK", 0)) == 0
+        first = experiments.is_first()
         bar = tqdm(bar_format="{postfix}", disable=None if first else True)
 
         def watch(trial: experiments.Trial, record: Record, _: float | None) -> None:

@@ -158,7 +158,10 @@ class LanguageModel(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Raises as errors.check_ids: shape, length, dtype, ids outside 0 .. V - 1."""
         check_ids(ids, self.config.vocab_size, self.config.max_length)
-        r = self.embedding(ids)
+        return self.through(self.embedding(ids))
+
+    def through(self, r: Tensor) -> Tensor:
+        """What is embedded, (B, L, D), through all blocks and the head: (B, L, V)."""
         for block in self.blocks:
             r = block(r)
         logits: Tensor = self.head(self.norm(r))

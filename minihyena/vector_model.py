@@ -41,11 +41,7 @@ class VectorModel(LanguageModel):
                 f"expected vectors (B, L, {features}); got {tuple(vectors.shape)}"
             )
         check_length(vectors.shape[1], self.config.max_length)
-        r = self.embedding(vectors)
-        for block in self.blocks:
-            r = block(r)
-        numbers: Tensor = self.head(self.norm(r))
-        return numbers[..., 0]
+        return self.through(self.embedding(vectors))[..., 0]
 
     def prefill(self, *_: Any, **__: Any) -> NoReturn:
         """Raises TypeError: what it says is no next token."""

@@ -4,7 +4,7 @@ from minihyena.experiments.plans import Experiment
 from minihyena.experiments.recipes import RECIPES, Recipe
 from minihyena.experiments.recorded import EXPERIMENTS
 from minihyena.experiments.results import Results, Run, Summary, load
-from minihyena.experiments.running import processes, run
+from minihyena.experiments.running import is_first, processes, run
 from minihyena.experiments.sizes import equal_parameters, parameter_count
 from minihyena.experiments.trials import Trial, run_trial
 
@@ -18,6 +18,7 @@ __all__ = [
     "Summary",
     "Trial",
     "equal_parameters",
+    "is_first",
     "load",
     "parameter_count",
     "processes",

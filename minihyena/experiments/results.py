@@ -3,6 +3,7 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from minihyena import records
 from minihyena.options import from_fields
 
-__all__ = ["Results", "Run", "Summary", "load"]
+__all__ = ["Results", "Run", "Summary", "load", "rescue"]
 
 FOLDER = Path("data/results")
 
@@ -154,3 +155,12 @@ def load(name: Path | str) -> Results:
         return from_fields(Results, {**head, "runs": tuple(map(as_run, rows))})
     except (TypeError, ValueError, KeyError) as error:
         raise ValueError(f"{path} holds no experiment: {error}") from None
+
+
+def rescue(path: Path | str) -> list[Run]:
+    """The runs that are whole in a file that is not; maybe none."""
+    runs = []
+    for row in records.rescue(path):
+        with suppress(ValueError, TypeError, KeyError):
+            runs.append(as_run(row))
+    return runs

@@ -11,13 +11,12 @@ import torch
 from filelock import FileLock, Timeout
 from torch import distributed
 
-from minihyena import records
 from minihyena.benchmark import provenance
 from minihyena.experiments.plans import Experiment
-from minihyena.experiments.results import FOLDER, Results, Run, as_run, load
+from minihyena.experiments.results import FOLDER, Results, Run, load, rescue
 from minihyena.experiments.trials import Watch, run_trial
 
-__all__ = ["processes", "run"]
+__all__ = ["is_first", "processes", "run"]
 
 Result = TypeVar("Result")
 
@@ -50,7 +49,7 @@ def run(
         known, whole = _from_first(lambda: _known(path, experiment, say))
 
         def keep() -> None:
-            if _is_first():
+            if is_first():
                 about = experiment.name, experiment.question, command
                 runs = (*done, *known.values())
                 Results(*about, **provenance(), runs=runs).save(path)
@@ -98,28 +97,24 @@ def _known(
     """
     if not path.exists():
         return {}, True
-    damaged, others, found = 0, 0, dict[tuple[str, float, int], Run]()
     try:
-        load(path)
-        rows = records.read(path)[1]
+        runs, damaged = [*load(path).runs], False
     except ValueError:
-        rows, damaged = records.rescue(path), 1
+        runs, damaged = rescue(path), True
     keys = {trial.key for trial in experiment.trials}
-    for row in rows:
-        try:
-            run = as_run(row)
-        except (ValueError, TypeError, KeyError):
-            damaged += 1
-            continue
-        if run.key in keys and run.learning_rate in experiment.learning_rates:
-            found.setdefault(run.identity, run)
-        else:
-            others += 1
+    ours = [
+        run
+        for run in runs
+        if run.key in keys and run.learning_rate in experiment.learning_rates
+    ]
+    found: dict[tuple[str, float, int], Run] = {}
+    for run in ours:
+        found.setdefault(run.identity, run)
     if damaged:
         say(f"{path} is damaged: {len(found)} of its runs could be read")
-    if others:
+    if others := len(runs) - len(ours):
         say(f"{others} runs in {path} had other settings")
-    whole = len(found) == len(rows) and not damaged
+    whole = len(found) == len(runs) and not damaged
     if not whole:
         say(_aside(path))
     return found, whole
@@ -155,14 +150,15 @@ def _alone(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _is_first() -> bool:
+def is_first() -> bool:
+    """Whether this process writes and speaks for all."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
 def _from_first(act: Callable[[], Result]) -> Result:
     """What the first process finds by `act`, or its error, in all of them."""
     found: list[Any] = [None, None]
-    if _is_first():
+    if is_first():
         try:
             found[0] = act()
         except Exception as error:  # the others wait for it

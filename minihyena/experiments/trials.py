@@ -126,9 +126,9 @@ class Lessons:
         """The next batch of the trial, of as many tokens as a whole one."""
         self.drawn += 1
         task: Any = self.task
+        steps = self.trial.training.steps or 0
         for share, shorter in self.trial.stages[::-1]:
-            enough = share * (self.trial.training.steps or 0)
-            if self.drawn <= enough and shorter < self.task.input_length:
+            if self.drawn <= share * steps and shorter < self.task.input_length:
                 task = replace(task, length=shorter)
         rows, length = batch_size * length // task.input_length, task.input_length
         batch = Examples(task).batch(split, rows, length, generator=generator)

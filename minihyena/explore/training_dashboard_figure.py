@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minihyena.explore.look import LOOKS, panels
-from minihyena.explore.style import MUTED
-from minihyena.explore.training_figure import thin
+from minihyena.explore.training_figure import guess_line, thin
 from minihyena.explore.training_race import Lane
 
 __all__ = ["dashboard_figure", "draw_lanes"]
@@ -29,13 +28,7 @@ def dashboard_figure(names: Sequence[str], chance: float) -> Any:
             marker={"symbol": symbol, "size": 9, "color": colour}, cliponaxis=False,
             hovertemplate="%{y:.1%}<extra>%{fullData.name}</extra>", row=1, col=2,
         )  # fmt: skip
-    figure.add_hline(
-        y=chance, line={"color": MUTED, "width": 1.5, "dash": "longdash"},
-        annotation={
-            "text": f"blind guess: {chance:.2g}", "font": {"size": 13, "color": MUTED},
-            "x": 1, "xanchor": "right", "yanchor": "bottom", "yshift": 2,
-        }, row=1, col=2,
-    )  # fmt: skip
+    guess_line(figure, chance, f"{chance:.2g}", row=1, col=2)
     figure.update_yaxes(
         title_text="loss of batches, nats", rangemode="tozero", row=1, col=1
     )

@@ -12,7 +12,7 @@ from minihyena.explore.look import AFTER, BEFORE, panels
 from minihyena.explore.style import GREEN, MUTED, SKY
 from minihyena.explore.training_run import Run
 
-__all__ = ["draw_filter", "draw_losses", "room_figure", "thin"]
+__all__ = ["draw_filter", "draw_losses", "guess_line", "room_figure", "thin"]
 
 NOTHING = "nothing to watch"  # the annotation that says so
 POINTS = 2000  # drawn at most; longer runs are thinned
@@ -41,14 +41,7 @@ def room_figure(blind: float, unit: str) -> go.Figure:
     right = {"mode": "lines", "row": 1, "col": 2}
     figure.add_scatter(name="filter at the start", line=BEFORE, **right)
     figure.add_scatter(name="filter now", line=AFTER, **right)
-    figure.add_hline(
-        y=blind, line={"color": MUTED, "width": 1.5, "dash": "longdash"},
-        annotation={
-            "text": f"blind guess: ln V = {blind:.2f}",
-            "font": {"size": 13, "color": MUTED},
-            "x": 1, "xanchor": "right", "yanchor": "bottom", "yshift": 2,
-        }, **left, secondary_y=False,
-    )  # fmt: skip
+    guess_line(figure, blind, f"ln V = {blind:.2f}", **left, secondary_y=False)
     figure.add_annotation(
         name=NOTHING, text="no long filters to watch", showarrow=False, visible=False,
         font={"size": 15, "color": MUTED}, xref="x2 domain", yref="y3 domain",
@@ -63,6 +56,17 @@ def room_figure(blind: float, unit: str) -> go.Figure:
         tickmode="auto", nticks=8, secondary_y=True, **left,
     )  # fmt: skip
     return figure
+
+
+def guess_line(figure: go.Figure, y: float, value: str, **place: Any) -> None:
+    """A dashed line across one panel where a blind guess stands."""
+    figure.add_hline(
+        y=y, line={"color": MUTED, "width": 1.5, "dash": "longdash"},
+        annotation={
+            "text": f"blind guess: {value}", "font": {"size": 13, "color": MUTED},
+            "x": 1, "xanchor": "right", "yanchor": "bottom", "yshift": 2,
+        }, **place,
+    )  # fmt: skip
 
 
 def draw_losses(figure: go.Figure, run: Run, blind: float) -> None:

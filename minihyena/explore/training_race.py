@@ -54,8 +54,8 @@ class Lane:
 class Race:
     """Models by name, and the loop that trains them: every model sees the same batches.
 
-    The test is `size` rows that no model is trained on, the same rows in every race of
-    this seed. `on_round` and `on_change` are called as a Loop's `on_record` and
+    The test is `size` rows drawn apart from the batches, the same in every race of this
+    seed. `on_round` and `on_change` are called as a Loop's `on_record` and
     `on_change`. A model that ends early, by config.patience, waits for the others.
     """
 

@@ -91,9 +91,8 @@ class AssociativeRecall(Strings):
         drawn = choice(keys, (size, self.pairs), generator)
         found = values.gather(1, drawn)
         absent = torch.ones(size, keys).scatter_(1, drawn, 0.0)
-        query = (torch.rand(size, keys, generator=generator) - absent).argmax(1)[
-            :, None
-        ]
+        lot = torch.rand(size, keys, generator=generator) - absent
+        query = lot.argmax(1, keepdim=True)
         pairs = torch.stack([drawn + 1, found], dim=-1).flatten(1)
         arrow = torch.full((size, 1), self.arrow)
         rows = torch.cat([pairs, arrow, query + 1, values.gather(1, query)], dim=1)

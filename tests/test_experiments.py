@@ -339,6 +339,27 @@ def test_a_trial_is_the_same_every_time() -> None:
     assert one.curve != other.curve or one.loss != other.loss
 
 
+def test_another_seed_starts_from_other_weights_and_learns_from_other_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def look(
+        model: LanguageModel, lessons: Lessons, _: TrainConfig, generator: Any
+    ) -> Iterator[Any]:
+        batch = lessons.batch("train", 4, 14, generator=generator)
+        seen.append((model.embedding.weight.detach().clone(), batch.inputs))
+        return iter(())
+
+    monkeypatch.setattr(trials, "train", look)
+    trial = TINY.trials[0]
+    for one in (trial, replace(trial, seed=1), trial):
+        run_trial(one)
+    for first, other, again in zip(*seen, strict=True):
+        assert torch.equal(first, again)
+        assert not torch.equal(first, other)
+
+
 def test_a_model_that_diverges_has_no_loss_and_the_least_merit(tmp_path: Path) -> None:
     task = LinearFunctions(3, 6)
     wild = replace(TINY, tasks=(task,), learning_rates=(1e6, 1e-3), steps=20)

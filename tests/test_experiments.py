@@ -286,6 +286,15 @@ def test_prompts_begin_short_and_end_whole_with_as_many_tokens_in_every_step() -
     assert lessons.windows("validation", 66).inputs.shape[1] == 66
 
 
+def test_short_prompts_are_no_more_tokens_though_one_whole_prompt_is() -> None:
+    task = AssociativeRecall(8, 64)
+    staged = replace(TINY, tasks=(task,), steps=10, tokens=33, stages=((0.5, 8),))
+    trial = staged.trials[0]
+    assert trial.training.batch_size == 1  # of 66 tokens
+    lessons, g = Lessons(trial), torch.Generator().manual_seed(0)
+    assert lessons.batch("train", 1, 66, generator=g).inputs.shape == (3, 10)
+
+
 def test_a_stage_longer_than_the_task_plays_no_part() -> None:
     staged = replace(TINY, tasks=(AssociativeRecall(8, 16),), stages=((0.9, 32),))
     lessons = Lessons(staged.trials[0])
@@ -319,7 +328,7 @@ def test_every_setting_but_seed_rate_and_device_makes_another_key() -> None:
         replace(trial, model="other"),
         replace(trial, goal=0.5),
         replace(trial, width=9),
-        replace(trial, stages=((0.5, 4),)),
+        replace(trial, stages=((0.5, 4, 7),)),
         replace(trial, task=AssociativeRecall(8, 10)),
         replace(trial, config=replace(trial.config, depth=3)),
         replace(trial, config=replace(trial.config, mixer=HyenaConfig(short_taps=4))),

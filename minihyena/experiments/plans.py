@@ -27,8 +27,8 @@ class Experiment:
     the same batches, `tokens` a step (one row at least), for as many steps; a run ends
     early once it has reached `goal` twice in a row on held-out rows. The learning rates
     are tried from the first on with seed 0, as long as none has reached the goal; the
-    best one on held-out rows is used for the other seeds. For `stages` see
-    trials.Lessons.
+    best one on held-out rows is used for the other seeds. Up to each share of the steps
+    in `stages` prompts are only so long: see trials.Lessons.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Experiment:
     tokens: int = 2048
     goal: float = 0.99
     training: TrainConfig = _TESTED_SELDOM
-    stages: Stages = ()
+    stages: tuple[tuple[float, int], ...] = ()  # (share of the steps, length)
 
     def __post_init__(self) -> None:
         for name in ("tasks", "models", "widths", "learning_rates"):
@@ -75,7 +75,7 @@ class Experiment:
                 width,
                 config,
                 self.train_config(task),
-                self.stages,
+                self.warm_up(task),
                 self.goal,
                 seed=0,
             )
@@ -90,8 +90,20 @@ class Experiment:
             self.training,
             steps=self.steps,
             length=task.input_length,
-            batch_size=max(1, self.tokens // task.input_length),
+            batch_size=self.rows(task),
             learning_rate=self.learning_rates[0],
+        )
+
+    def rows(self, task: Task) -> int:
+        """How many rows of this task are `tokens`: one at least."""
+        return max(1, self.tokens // task.input_length)
+
+    def warm_up(self, task: Task) -> Stages:
+        """The stages that are shorter than the task, with their rows."""
+        return tuple(
+            (share, length, self.rows(replace(task, length=length)))
+            for share, length in self.stages
+            if isinstance(task, AssociativeRecall) and length < task.length
         )
 
     def plan(self, seeds: int) -> Generator[Trial, Run, None]:

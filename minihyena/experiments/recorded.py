@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from minihyena.experiments.plans import Experiment
 from minihyena.experiments.recipes import ONE_CYCLE, RECIPES, ROUGH, SMOOTH
-from minihyena.experiments.trials import Stages
 from minihyena.hyena import HyenaConfig
 from minihyena.rivals.gated import MultiHeadHyenaConfig
 from minihyena.tasks import (
@@ -19,7 +18,7 @@ from minihyena.tasks import (
 __all__ = ["EXPERIMENTS"]
 
 HYENA = RECIPES["quick"].model.mixer
-SHORT_FIRST: Stages = ((0.75, 32), (0.9, 128), (0.95, 512))
+SHORT_FIRST = ((0.75, 32), (0.9, 128), (0.95, 512))
 EXPERIMENTS: dict[str, Experiment] = {
     made.name: made
     for made in (

@@ -25,8 +25,8 @@ TEST_ROWS, HELD_OUT_ROWS = (128, 1024), (32, 128)  # ... at least and at most
 
 ROUNDS = 100  # of drawing rows again that are kept for the test
 
-# (share of the steps, length): up to there prompts are so short, see Lessons
-Stages = tuple[tuple[float, int], ...]
+# (share of the steps, length, rows): up to there prompts are so short, see Lessons
+Stages = tuple[tuple[float, int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ class Lessons:
 
     One prompt shows one map from keys to values, however long it is; many short ones
     show many for the same number of tokens. So up to each share of the steps in the
-    trial's `stages` prompts are only so long, and as many more of them. (Length
-    warm-up: Nguyen et al. 2023, arXiv 2306.15794, 3.2.)
+    trial's `stages` prompts are only so long, and more of them. (Length warm-up:
+    Nguyen et al. 2023, arXiv 2306.15794, 3.2.)
     """
 
     def __init__(self, trial: Trial) -> None:
@@ -123,14 +123,14 @@ class Lessons:
         *,
         generator: torch.Generator | None = None,
     ) -> Batch:
-        """The next batch of the trial, of as many tokens as a whole one."""
+        """The next batch of the trial."""
         self.drawn += 1
         task: Any = self.task
-        steps = self.trial.training.steps or 0
-        for share, shorter in self.trial.stages[::-1]:
-            if self.drawn <= share * steps and shorter < self.task.input_length:
-                task = replace(task, length=shorter)
-        rows, length = batch_size * length // task.input_length, task.input_length
+        rows, steps = batch_size, self.trial.training.steps or 0
+        for share, shorter, more in self.trial.stages[::-1]:
+            if self.drawn <= share * steps:
+                task, rows = replace(task, length=shorter), more
+        length = task.input_length
         batch = Examples(task).batch(split, rows, length, generator=generator)
         for _ in range(ROUNDS):
             if not (clash := self._tested(batch)):

@@ -5,9 +5,11 @@ of the machine it ran on: running it twice gives the same bytes.
 """
 
 import argparse
+import base64
 import os
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -21,6 +23,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from PIL import Image
 from traitlets import Type, default
 
 __all__ = ["clean", "execute", "main", "name_cells"]
@@ -113,6 +116,14 @@ def execute(notebook: NotebookNode, folder: Path) -> list[float]:
     return [seconds[index] for index in sorted(seconds)]
 
 
+def with_fewer_colours(picture: str) -> str:
+    """The same PNG, base64 as it came, in 256 colours: a quarter of the bytes."""
+    small = BytesIO()
+    image = Image.open(BytesIO(base64.b64decode(picture))).convert("RGB")
+    image.quantize(dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    return base64.b64encode(small.getvalue()).decode()
+
+
 def clean(notebook: NotebookNode) -> None:
     """Take out widget state and views, times and machine; count cells 1 to n."""
     notebook.metadata = nbformat.from_dict(METADATA)
@@ -122,7 +133,10 @@ def clean(notebook: NotebookNode) -> None:
     for count, cell in enumerate(code_cells(notebook), 1):
         cell.execution_count = count
         for output in cell.outputs:
-            output.get("data", {}).pop(WIDGET_VIEW, None)
+            data = output.get("data", {})
+            data.pop(WIDGET_VIEW, None)
+            if "image/png" in data:
+                data["image/png"] = with_fewer_colours(data["image/png"])
             if "execution_count" in output:
                 output.execution_count = count
 

@@ -1,12 +1,15 @@
 """Every notebook is fit to be read, diffed and compared; and the check can tell."""
 
 import asyncio
+import base64
 import json
+from io import BytesIO
 from pathlib import Path
 from queue import Empty
 from typing import Any
 
 import nbformat
+import numpy as np
 import publish
 import pytest
 import zmq
@@ -15,6 +18,7 @@ from hygiene import WIDGET_VIEW, faults, read
 from jupyter_client.session import Session
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(
@@ -60,10 +64,14 @@ REST = """## Build: an idea
 ## Next
 """
 SENTENCE = "The mean of 3 numbers is 2."
+DOT = (  # a picture of one black pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAA"
+    "AElFTkSuQmCC"
+)
 
 
 def picture(text: str = SENTENCE, **more: str) -> NotebookNode:
-    data = {"text/plain": text, "image/png": "iVBORw0KGgo=", **more}
+    data = {"text/plain": text, "image/png": DOT, **more}
     return new_output("execute_result", data, execution_count=1)
 
 
@@ -213,7 +221,7 @@ def test_a_stub_may_be_long_and_a_mistake_may_be_shown_on_purpose(
     assert faults(path, notebook) == []
 
 
-WIDGET = """
+WIDGET = f"""
 import os, sys
 import ipywidgets as W
 from IPython.display import display
@@ -222,7 +230,7 @@ class Shown(W.VBox):
         data = dict(super()._repr_mimebundle_(**options))
         data["text/plain"] = "It stands at 0."
         if os.environ.get("MINIHYENA_STATIC"):
-            data["image/png"] = "iVBORw0KGgo="
+            data["image/png"] = "{DOT}"
         return data
 """.strip()
 OUTPUT = """
@@ -250,6 +258,22 @@ def written(tmp_path: Path, notebook: NotebookNode) -> Path:
     path = tmp_path / "00_example.ipynb"
     path.write_text(json.dumps(plain))
     return path
+
+
+def test_a_published_picture_looks_the_same_in_a_fraction_of_the_bytes() -> None:
+    shade = np.random.default_rng(0).integers(0, 250, (200, 300))
+    pixels = np.stack([shade, shade, 0 * shade + 255], -1)  # from blue to white
+    drawn, kept = BytesIO(), BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).convert("RGBA").save(drawn, "PNG")
+    cell = new_code_cell("draw()", outputs=[picture()])
+    cell.outputs[0].data["image/png"] = base64.b64encode(drawn.getvalue()).decode()
+    publish.clean(new_notebook(cells=[cell]))
+    kept.write(base64.b64decode(cell.outputs[0].data["image/png"]))
+    image = Image.open(kept)
+    assert image.mode == "P"  # a palette
+    assert len(kept.getvalue()) < len(drawn.getvalue())
+    difference = np.abs(np.asarray(image.convert("RGB")) - pixels)
+    assert difference.max() <= 2
 
 
 def test_publishing_twice_gives_the_same_bytes(

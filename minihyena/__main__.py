@@ -249,8 +249,8 @@ def run_experiment(options: argparse.Namespace) -> int:
                 sizes = ", ".join(f"{k} {v}" for k, v in run.sizes.items())
                 bar.write(
                     f"{run.score:6.1%} {run.model}: {sizes}; learning rate "
-                    f"{run.learning_rate:g}, seed {run.seed}, {run.steps} steps in "
-                    f"{run.seconds:.0f} s"
+                    f"{run.learning_rate:g}, start {run.start}, seed {run.seed}, "
+                    f"{run.steps} steps in {run.seconds:.0f} s"
                 )
         bar.close()
         if first:

@@ -117,10 +117,11 @@ def execute(notebook: NotebookNode, folder: Path) -> list[float]:
 
 
 def with_fewer_colours(picture: str) -> str:
-    """The same PNG, base64 as it came, in 256 colours: a quarter of the bytes."""
-    small = BytesIO()
-    image = Image.open(BytesIO(base64.b64decode(picture))).convert("RGB")
-    image.quantize(dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    """A PNG, base64 before and after, in its 256 nearest colours: far fewer bytes."""
+    image, small = Image.open(BytesIO(base64.b64decode(picture))), BytesIO()
+    if image.mode == "P":  # it has so few already
+        return picture
+    image.convert("RGB").quantize().save(small, "PNG", optimize=True)
     return base64.b64encode(small.getvalue()).decode()
 
 

@@ -290,7 +290,7 @@ def test_the_learning_rate_that_is_told_is_the_better_one(plot, file):
     here = [r for r in rows if r["model"] == "ours" and r["sizes"]["length"] == 2048
             and r["sizes"]["vocab_size"] == 30]  # fmt: skip
     best = max(here, key=lambda row: row["held_out"])["learning_rate"]
-    assert plot._details()["its best learning rate"] == f"{best:g}"
+    assert plot._details()["its learning rate"] == f"{best:g}"
     assert plot._details()["Parameters of ours"] == "64,000"
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -170,6 +171,49 @@ def test_every_model_is_tried_at_every_rate_and_goes_on_with_its_best(
         assert summary.low <= summary.mean <= summary.high
 
 
+ONE = replace(TINY, tasks=TINY.tasks[:1], models={"h": "hyena"})
+
+
+@pytest.mark.parametrize(("best", "tries"), [(0.5, 4), (0.99, 3)])
+def test_starts_are_tried_like_rates_until_one_reaches_the_goal(
+    best: float, tries: int
+) -> None:
+    plan, sent = replace(ONE, stds=(3.0, 3.0)).plan(3), []
+    trial = next(plan)
+    with suppress(StopIteration):
+        while True:
+            _, *setting = trial.setting
+            sent.append((*setting, trial.seed))
+            score = best if setting == [3.0, 1e-3] else 0.1
+            trial = plan.send(done(trial, held_out=score))
+    all_tries = [(std, rate, 0) for std in (None, 3.0) for rate in (1e-3, 1e-2)]
+    assert sent == [*all_tries[:tries], (3.0, 1e-3, 1), (3.0, 1e-3, 2)]
+
+
+@pytest.mark.parametrize("std", [3.0, 1e-9])
+def test_a_record_without_a_start_goes_on_with_it(std: float, tmp_path: Path) -> None:
+    """And its summary is of the best, whatever else was run before."""
+    before = runs(tmp_path, ONE)
+    after = runs(tmp_path, replace(ONE, stds=(std,)))
+    kept = experiments.load(tmp_path / "tiny.json")
+    assert all(run in kept.runs for run in before)
+    tried = [run for run in after if run.seed == 0]
+    assert [run.std for run in tried] == [None, None, std, std]
+    best = max(tried, key=lambda run: run.merit)
+    (line,) = kept.summary()
+    assert (line.start, line.learning_rate) == (best.start, best.learning_rate)
+    assert line.scores == (best.score, after[-1].score)
+    assert after[-1].setting == best.setting
+    assert runs(tmp_path, replace(ONE, stds=(std,))) == after  # all are known
+
+
+def test_a_start_is_told_in_words() -> None:
+    trial = TINY.trials[0]
+    small = replace(trial, config=replace(trial.config, std=0.02))
+    assert done(trial).start == "1/sqrt(inputs)"
+    assert done(small).start == "0.02"
+
+
 def test_all_models_of_a_task_see_the_same_batches_for_as_many_steps() -> None:
     for task in TINY.tasks:
         trainings = [t.training for t in TINY.trials if t.task == task]
@@ -184,7 +228,7 @@ def done(trial: Trial, **fields: Any) -> Run:
     made |= {"held_out": 0.5, "loss": 1.0, "seconds": 1.0, "curve": ()}
     rate, seed = trial.training.learning_rate, trial.seed
     known = {"key": trial.key, "model": trial.model, "task": "a task"}
-    known |= {"learning_rate": rate, "seed": seed}
+    known |= {"std": trial.config.std, "learning_rate": rate, "seed": seed}
     return Run(**(known | made | fields))
 
 
@@ -274,7 +318,7 @@ def test_what_is_used_to_choose_is_not_what_is_tested() -> None:
 def test_prompts_begin_short_and_end_whole_with_as_many_tokens_in_every_step() -> None:
     task = AssociativeRecall(8, 64)
     staged = replace(
-        TINY, tasks=(task,), steps=10, tokens=660, stages=((0.5, 8), (0.8, 16))
+        TINY, tasks=(task,), steps=10, tokens=660, length_warmup=((0.5, 8), (0.8, 16))
     )
     lessons = Lessons(staged.trials[0])
     g = torch.Generator().manual_seed(0)
@@ -288,7 +332,9 @@ def test_prompts_begin_short_and_end_whole_with_as_many_tokens_in_every_step() -
 
 def test_short_prompts_are_no_more_tokens_though_one_whole_prompt_is() -> None:
     task = AssociativeRecall(8, 64)
-    staged = replace(TINY, tasks=(task,), steps=10, tokens=33, stages=((0.5, 8),))
+    staged = replace(
+        TINY, tasks=(task,), steps=10, tokens=33, length_warmup=((0.5, 8),)
+    )
     trial = staged.trials[0]
     assert trial.training.batch_size == 1  # of 66 tokens
     lessons, g = Lessons(trial), torch.Generator().manual_seed(0)
@@ -296,7 +342,9 @@ def test_short_prompts_are_no_more_tokens_though_one_whole_prompt_is() -> None:
 
 
 def test_a_stage_longer_than_the_task_plays_no_part() -> None:
-    staged = replace(TINY, tasks=(AssociativeRecall(8, 16),), stages=((0.9, 32),))
+    staged = replace(
+        TINY, tasks=(AssociativeRecall(8, 16),), length_warmup=((0.9, 32),)
+    )
     lessons = Lessons(staged.trials[0])
     assert lessons.batch("train", 4, 18, generator=torch.Generator()).inputs.shape == (
         4,
@@ -311,16 +359,17 @@ def test_a_changed_default_makes_another_key_and_a_later_field_does_not(
     said = trials.plain(trial.config)
     assert said["kind"] == "LMConfig"
     assert said["mixer"]["filter"]["sine_frequency"] == 1.0  # at its default, told
-    monkeypatch.setattr(trials, "LATER", {("LMConfig", "std"), ("LMConfig", "depth")})
+    monkeypatch.setattr(trials, "LATER", {("LMConfig", "width"), ("LMConfig", "depth")})
     later = trials.plain(trial.config)
     assert "depth" not in later  # at its default
-    assert later["std"] is None  # not at its default
+    assert later["width"] == 8  # not at its default
 
 
-def test_every_setting_but_seed_rate_and_device_makes_another_key() -> None:
+def test_every_setting_but_start_rate_seed_and_device_makes_another_key() -> None:
     trial = TINY.trials[0]
     same = [
         replace(trial, seed=3),
+        replace(trial, config=replace(trial.config, std=3.0)),
         replace(trial, training=replace(trial.training, learning_rate=0.5)),
         replace(trial, training=replace(trial.training, device="cuda")),
     ]
@@ -415,11 +464,11 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
 
 
 def test_more_seeds_later_add_only_theirs(tmp_path: Path) -> None:
-    first = {run.identity: run for run in runs(tmp_path, seeds=1)}
+    first = {run.setting: run for run in runs(tmp_path, seeds=1)}
     assert len(first) == 8
     assert len(runs(tmp_path, seeds=2)) == TRIALS
     later = experiments.load(tmp_path / "tiny.json").runs
-    assert {r.identity: r for r in later if r.seed == 0} == first  # their time as well
+    assert {r.setting: r for r in later if r.seed == 0} == first  # their time as well
     runs(tmp_path, seeds=1)  # fewer again: nothing is lost
     assert set(map(repr, experiments.load(tmp_path / "tiny.json").runs)) == set(
         map(repr, later)
@@ -520,6 +569,7 @@ def test_a_file_that_is_something_else_is_laid_aside(text: str, tmp_path: Path) 
         {"curve": 5},
         {"key": [1]},
         {"learning_rate": [1]},
+        {"std": "0.02"},
         {"loss": float("nan")},
         {"unheard of": 1},
     ],
@@ -560,7 +610,7 @@ def test_an_experiment_without_something_to_compare_is_refused(field: str) -> No
 
 def test_stages_of_a_task_without_length_are_refused() -> None:
     with pytest.raises(ValueError, match="must be recall"):
-        replace(TINY, stages=((0.5, 4),))
+        replace(TINY, length_warmup=((0.5, 4),))
 
 
 def test_runs_of_other_settings_are_not_mixed_in(tmp_path: Path, whole: Path) -> None:
@@ -740,6 +790,7 @@ def test_every_recorded_experiment_belongs_to_its_plan(path: Path) -> None:
     if path.stem not in EXPERIMENTS:
         pytest.skip("a record of another kind")
     found = experiments.load(path.stem)
-    keys = {trial.key for trial in EXPERIMENTS[path.stem].trials}
-    assert {run.key for run in found.runs} <= keys
+    plan = EXPERIMENTS[path.stem]
+    tries = [trial for first in plan.trials for trial in plan.tries(first)]
+    assert {run.setting for run in found.runs} <= {trial.setting for trial in tries}
     assert json.loads(path.read_text())["experiment"] == path.stem

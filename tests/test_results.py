@@ -8,7 +8,7 @@ import pytest
 
 from minihyena import benchmark, experiments
 from minihyena.benchmark import OURS, Row
-from minihyena.experiments import EXPERIMENTS
+from minihyena.experiments import EXPERIMENTS, Summary
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data/results"
@@ -26,9 +26,9 @@ VOCABULARIES = {f"{n} symbols": {"vocab_size": n} for n in (10, 20, 30, 40)}
 EVIDENCE: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     # README's tables: corner -> experiment, column -> its task and sizes
     "five keys, 128 tokens, 400 steps": ("ablation", ANSWERS),
-    "14 keys, 600 steps": (
+    "14 keys, 2,048 tokens, 600 steps": (
         "recall_rivals",
-        {f"{n:,} tokens": {"length": n} for n in (2048, 8192)},
+        {"right answers": {"length": 2048}},
     ),
     "128 tokens, 400 steps": (
         "recall_filters",
@@ -42,7 +42,8 @@ EVIDENCE: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
             for width in (16, 32, 64)
         },
     ),
-    "several tasks, 400 steps": (
+    "2 keys, width 64, 1200 steps": ("plateau", ANSWERS),
+    "other tasks, 400 steps": (
         "reasoning",
         {
             "majority": {"task": "Majority"},
@@ -55,22 +56,28 @@ EVIDENCE: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
 
 
 def evidence(name: str, columns: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
-    """Model -> how it scored in each column: mean, and lowest to highest seed."""
-    lines: dict[str, list[str]] = {}
+    """Model -> its mean score in each column, with its worst and its best seed."""
     summary = experiments.load(name).summary()
-    for model in dict.fromkeys(line.model for line in summary):
-        lines[model] = []
-        for wanted in columns:
-            cell = "–"
-            for line in summary:
-                sizes = line.sizes | {"task": line.task}
-                if line.model == model and wanted.items() <= sizes.items():
-                    spread = f"{line.low:.0%} to {line.high:.0%}".replace("%", "", 1)
-                    count = len(line.scores)
-                    seeds = ", ".join([spread, f"{count} seeds"][: 1 + (count < 3)])
-                    cell = f"{line.mean:.0%} ({seeds if count > 1 else 'one seed'})"
-            lines[model].append(cell)
+    lines: dict[str, list[str]] = {line.model: [] for line in summary}
+    for wanted in columns:
+        for model, cells in lines.items():
+            found = [
+                cell(line)
+                for line in summary
+                if line.model == model
+                and wanted.items() <= (line.sizes | {"task": line.task}).items()
+            ]
+            assert len(found) < 2, f"{model} has {len(found)} scores for {wanted}"
+            cells.extend(found or ["–"])
     return lines
+
+
+def cell(line: Summary) -> str:
+    """Three seeds, unless it says something else."""
+    count, ends = len(line.scores), [f"{100 * x:.0f}" for x in (line.low, line.high)]
+    told = [" to ".join(ends)] * (ends[0] != ends[1])
+    told += [f"{count} seed{'s' * (count > 1)}"] * (count != 3)
+    return f"{line.mean:.0%}" + f" ({', '.join(told)})" * bool(told)
 
 
 def recorded(suite: str) -> tuple[Row, ...]:

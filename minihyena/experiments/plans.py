@@ -21,14 +21,15 @@ _TESTED_SELDOM = replace(ONE_CYCLE, evaluate_every=50)
 
 @dataclass(frozen=True)
 class Experiment:
-    """Every model on every task, at its best learning rate, from several seeds.
+    """Every model on every task, as it learns best, from several seeds.
 
     The first model of a task sets the size; the others get as many parameters. All get
     the same batches, `tokens` a step (one row at least), for as many steps; a run ends
-    early once it has reached `goal` twice in a row on held-out rows. The learning rates
-    are tried from the first on with seed 0, as long as none has reached the goal; the
-    best one on held-out rows is used for the other seeds. Up to each share of the steps
-    in `stages` prompts are only so long: see trials.Lessons.
+    early once it has reached `goal` twice in a row on held-out rows. With seed 0 each
+    is tried at every learning rate, from its own start (LMConfig.std) and from those in
+    `stds`, as long as none has reached the goal; what is best on held-out rows is used
+    for the other seeds. Up to each share of the steps in `length_warmup` prompts are
+    only so long: see trials.Lessons.
     """
 
     name: str
@@ -38,21 +39,22 @@ class Experiment:
     widths: tuple[int, ...] = (64,)
     base: LMConfig = RECIPES["quick"].model
     learning_rates: tuple[float, ...] = (5e-3, 1.5e-3)
+    stds: tuple[float, ...] = ()
     steps: int = 400
     tokens: int = 2048
     goal: float = 0.99
     training: TrainConfig = _TESTED_SELDOM
-    stages: tuple[tuple[float, int], ...] = ()  # (share of the steps, length)
+    length_warmup: tuple[tuple[float, int], ...] = ()  # (share of the steps, length)
 
     def __post_init__(self) -> None:
         for name in ("tasks", "models", "widths", "learning_rates"):
             if not getattr(self, name):
                 raise ValueError(f"experiment {self.name} has no {name}")
-        if self.stages and not all(
+        if self.length_warmup and not all(
             isinstance(t, AssociativeRecall) for t in self.tasks
         ):
             raise ValueError(
-                f"experiment {self.name} has stages of length: its tasks must be recall"
+                f"experiment {self.name} has a length_warmup: its tasks must be recall"
             )
 
     def configs(self, task: Task, width: int) -> dict[str, LMConfig]:
@@ -75,7 +77,7 @@ class Experiment:
                 width,
                 config,
                 self.train_config(task),
-                self.warm_up(task),
+                self.stages(task),
                 self.goal,
                 seed=0,
             )
@@ -98,13 +100,25 @@ class Experiment:
         """How many rows of this task are `tokens`: one at least."""
         return max(1, self.tokens // task.input_length)
 
-    def warm_up(self, task: Task) -> Stages:
-        """The stages that are shorter than the task, with their rows."""
+    def stages(self, task: Task) -> Stages:
+        """The lengths of the warm-up that are shorter than the task, with rows."""
         return tuple(
             (share, length, self.rows(replace(task, length=length)))
-            for share, length in self.stages
+            for share, length in self.length_warmup
             if isinstance(task, AssociativeRecall) and length < task.length
         )
+
+    def tries(self, first: Trial) -> list[Trial]:
+        """The trial from every start and at every learning rate."""
+        return [
+            replace(
+                first,
+                config=replace(first.config, std=std),
+                training=replace(first.training, learning_rate=rate),
+            )
+            for std in dict.fromkeys((first.config.std, *self.stds))
+            for rate in self.learning_rates
+        ]
 
     def plan(self, seeds: int) -> Generator[Trial, Run, None]:
         """Trials in the order they are run, task after task; each wants to be sent the
@@ -114,9 +128,7 @@ class Experiment:
             best: list[Trial] = []
             for first in firsts:
                 tried: list[tuple[Run, Trial]] = []
-                for rate in self.learning_rates:
-                    training = replace(first.training, learning_rate=rate)
-                    trial = replace(first, training=training)
+                for trial in self.tries(first):
                     tried.append(((yield trial), trial))
                     if tried[-1][0].held_out >= self.goal:
                         break

@@ -17,6 +17,7 @@ from minihyena.tasks import (
 
 __all__ = ["EXPERIMENTS"]
 
+USUAL_START = (0.02,)  # of a transformer; the quick recipe's was found for Hyena
 HYENA = RECIPES["quick"].model.mixer
 SHORT_FIRST = ((0.75, 32), (0.9, 128), (0.95, 512))
 EXPERIMENTS: dict[str, Experiment] = {
@@ -48,7 +49,7 @@ EXPERIMENTS: dict[str, Experiment] = {
                     for name in ("fir", "fourier", "s4d", "transfer", "ckconv")
                 },
             },
-            stages=SHORT_FIRST,
+            length_warmup=SHORT_FIRST,
         ),
         Experiment(
             "recall_rivals",
@@ -67,8 +68,9 @@ EXPERIMENTS: dict[str, Experiment] = {
             },
             widths=(128,),
             steps=600,
+            stds=USUAL_START,
             training=replace(ONE_CYCLE, evaluate_every=120),
-            stages=SHORT_FIRST,
+            length_warmup=SHORT_FIRST,
         ),
         Experiment(
             "mqar",
@@ -76,10 +78,23 @@ EXPERIMENTS: dict[str, Experiment] = {
             tuple(MQAR(32, 16, pairs) for pairs in (2, 4)),
             {
                 "hyena": HYENA,
-                "multi-head hyena": MultiHeadHyenaConfig(filter=SMOOTH, heads=8),
                 "attention": "attention",
+                "multi-head hyena": MultiHeadHyenaConfig(filter=SMOOTH, heads=8),
             },
             widths=(16, 32, 64),
+            stds=USUAL_START,
+        ),
+        Experiment(
+            "plateau",
+            "What do three times the steps change, where attention had learnt nothing?",
+            (MQAR(32, 16, 2),),
+            {
+                "hyena": HYENA,
+                "attention": "attention",
+                "multi-head hyena": MultiHeadHyenaConfig(filter=SMOOTH, heads=8),
+            },
+            stds=USUAL_START,
+            steps=1200,
         ),
         Experiment(
             "reasoning",
@@ -97,6 +112,7 @@ EXPERIMENTS: dict[str, Experiment] = {
                 "gru": "gru",
                 "linear attention": "linear_attention",
             },
+            stds=USUAL_START,
         ),
         Experiment(
             "ablation",
@@ -117,9 +133,10 @@ EXPERIMENTS: dict[str, Experiment] = {
             (AssociativeRecall(30, 131_072),),
             {"hyena": HYENA, "h3": "h3", "gss": "gss", "aft": "aft", "rwkv": "rwkv"},
             widths=(128,),
+            stds=USUAL_START,
             steps=2000,
             tokens=2**20,
-            stages=((0.75, 32), (0.85, 512), (0.95, 8192)),
+            length_warmup=((0.75, 32), (0.85, 512), (0.95, 8192)),
         ),
     )
 }

@@ -20,17 +20,18 @@ FOLDER = Path("data/results")
 class Run:
     """One trial that is done."""
 
-    key: str  # of everything that decided it, but for the seed and the learning rate
+    key: str  # of everything that decided it, but for start, learning rate and seed
     model: str
     task: str
     sizes: dict[str, Any]  # of task and model: vocab_size, length, width ...
     chance: float
     parameters: int
+    std: float | None  # of matrices at the start: see LMConfig
     learning_rate: float
     seed: int
     steps: int
     score: float  # on test rows
-    held_out: float  # score on held-out rows, by which learning rates are chosen
+    held_out: float  # on held-out rows, by which start and learning rate are chosen
     loss: float | None  # on held-out rows; None if it diverged
     seconds: float  # of training
     curve: tuple[tuple[int, float], ...]  # step, score on held-out rows
@@ -38,24 +39,30 @@ class Run:
     processes: int = 1
 
     @property
-    def identity(self) -> tuple[str, float, int]:
+    def setting(self) -> tuple[str, float | None, float]:
         """That of its trial."""
-        return self.key, self.learning_rate, self.seed
+        return self.key, self.std, self.learning_rate
+
+    @property
+    def start(self) -> str:
+        """The standard deviation of matrices at the start, in words."""
+        return "1/sqrt(inputs)" if self.std is None else f"{self.std:g}"
 
     @property
     def merit(self) -> tuple[bool, float, float]:
-        """By which learning rates are chosen: not diverged, held-out score and loss."""
+        """By which settings are chosen: not diverged, held-out score and loss."""
         return self.loss is not None, self.held_out, -(self.loss or 0.0)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One model on one task at its best learning rate, over the seeds."""
+    """One model on one task as it learned best, over the seeds."""
 
     model: str
     task: str
     sizes: dict[str, Any]
     scores: tuple[float, ...]  # one a seed, seed 0 first
+    start: str  # std of matrices, in words
     learning_rate: float
     parameters: int
     chance: float
@@ -107,7 +114,7 @@ def _summary(runs: Sequence[Run]) -> Summary:
     tried = min(run.seed for run in runs)  # 0, where nothing was lost
     first = max((run for run in runs if run.seed == tried), key=lambda run: run.merit)
     chosen = sorted(
-        (run for run in runs if run.learning_rate == first.learning_rate),
+        (run for run in runs if run.setting == first.setting),
         key=lambda run: run.seed,
     )
     return Summary(
@@ -115,6 +122,7 @@ def _summary(runs: Sequence[Run]) -> Summary:
         first.task,
         first.sizes,
         tuple(run.score for run in chosen),
+        first.start,
         first.learning_rate,
         first.parameters,
         first.chance,
@@ -125,7 +133,7 @@ def as_run(fields: Mapping[str, Any]) -> Run:
     """A row of the file; ValueError, TypeError or KeyError if it is none."""
     run = from_fields(Run, fields)
     numbers = [run.chance, run.learning_rate, run.score, run.held_out, run.seconds]
-    numbers += [0.0 if run.loss is None else run.loss]
+    numbers += [n for n in (run.loss, run.std) if n is not None]
     curve = tuple((int(step), float(score)) for step, score in run.curve)
     if not (
         all(isinstance(text, str) for text in (run.key, run.model, run.task))

@@ -18,6 +18,7 @@ from minihyena.experiments.trials import Watch, run_trial
 
 __all__ = ["is_first", "processes", "run"]
 
+Identity = tuple[tuple[str, float | None, float], int]  # a run's setting and seed
 Result = TypeVar("Result")
 
 
@@ -59,7 +60,7 @@ def run(
         plan = experiment.plan(seeds)
         trial = next(plan, None)
         while trial is not None:
-            found = known.pop(trial.identity, None)
+            found = known.pop((trial.setting, trial.seed), None)
             done.append(found or run_trial(trial, watch))
             if found is None:
                 keep()
@@ -91,7 +92,7 @@ def processes(device: str) -> Iterator[str]:
 
 def _known(
     path: Path, experiment: Experiment, say: Callable[[str], None]
-) -> tuple[dict[tuple[str, float, int], Run], bool]:
+) -> tuple[dict[Identity, Run], bool]:
     """The runs in the file that belong to the experiment as it is now, and whether
     they are all there is.
     """
@@ -101,15 +102,11 @@ def _known(
         runs, damaged = [*load(path).runs], False
     except ValueError:
         runs, damaged = rescue(path), True
-    keys = {trial.key for trial in experiment.trials}
-    ours = [
-        run
-        for run in runs
-        if run.key in keys and run.learning_rate in experiment.learning_rates
-    ]
-    found: dict[tuple[str, float, int], Run] = {}
+    tries = {t.setting for first in experiment.trials for t in experiment.tries(first)}
+    ours = [run for run in runs if run.setting in tries]
+    found: dict[Identity, Run] = {}
     for run in ours:
-        found.setdefault(run.identity, run)
+        found.setdefault((run.setting, run.seed), run)
     if damaged:
         say(f"{path} is damaged: {len(found)} of its runs could be read")
     if others := len(runs) - len(ours):

@@ -44,7 +44,7 @@ class Trial:
 
     @property
     def key(self) -> str:
-        """The same for trials that differ in seed, learning rate and device alone."""
+        """The same for trials that differ in start, learning rate, seed or device."""
         settings = [
             self.model,
             *map(plain, (self.task, self.config, self.training)),
@@ -56,9 +56,9 @@ class Trial:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
-    def identity(self) -> tuple[str, float, int]:
-        """Key, learning rate and seed: no two trials share all three."""
-        return self.key, self.training.learning_rate, self.seed
+    def setting(self) -> tuple[str, float | None, float]:
+        """Key, start and learning rate: the same for trials that differ in the seed."""
+        return self.key, self.config.std, self.training.learning_rate
 
     def build(self, generator: torch.Generator) -> LanguageModel:
         """The untrained model."""
@@ -70,7 +70,11 @@ class Trial:
         return parameter_count(self.config, builder(self.task))
 
 
-NO_PART = {("TrainConfig", "learning_rate"), ("TrainConfig", "device")}
+NO_PART = {
+    ("LMConfig", "std"),
+    ("TrainConfig", "learning_rate"),
+    ("TrainConfig", "device"),
+}
 # Fields younger than some record: at their default they play no part in the key, so
 # that older runs stay what they are. (Class, field.)
 LATER: set[tuple[str, str]] = set()
@@ -185,6 +189,7 @@ def run_trial(trial: Trial, watch: Watch | None = None) -> Run:
         chance=task.chance,
         parameters=model.parameter_count(),
         learning_rate=trial.training.learning_rate,
+        std=trial.config.std,
         seed=trial.seed,
         steps=step,
         score=round(over_processes(task.test(model, lessons.test)), 4),

@@ -124,13 +124,14 @@ class EvidencePlot(Explorer):
         details = {"Recorded on": self.results.date, "Runs": len(self.results.runs)}
         if mine is not None:
             details[f"Parameters of {f['ours']}"] = f"{mine.parameters:,}"
-            details["its best learning rate"] = f"{mine.learning_rate:g}"
+            details["its learning rate"] = f"{mine.learning_rate:g}"
+            details["std of its matrices at the start"] = mine.start
         return details
 
     def _numbers(self) -> tuple[list[str], list[tuple[Any, ...]]]:
         evidence, shown = self.evidence, self.facts()["scores"]
         header = ["Model", *map(of_size, evidence.axes), "mean", "lowest", "highest"]
-        header += ["seeds", "chance", "learning rate", "parameters"]
+        header += ["seeds", "chance", "learning rate", "start", "parameters"]
         rows: list[tuple[Any, ...]] = []
         cells = dict.fromkeys(cell for _, cell in evidence.found)
         for model in shown:
@@ -138,10 +139,10 @@ class EvidencePlot(Explorer):
                 s = evidence.found.get((model, cell))
                 place = (model, *map(text_of, cell))
                 if s is None:
-                    rows.append((*place, "not run", *["–"] * 6))
+                    rows.append((*place, "not run", *["–"] * 7))
                     continue
                 score = s.mean, s.low, s.high, len(s.scores), s.chance
-                rows.append((*place, *score, s.learning_rate, s.parameters))
+                rows.append((*place, *score, s.learning_rate, s.start, s.parameters))
         return header, rows
 
     def _draw(self) -> None:

@@ -36,7 +36,7 @@ def made_results(
             sizes = to_fields(task, {}) | {"width": width, "depth": 2}
             runs.append(
                 Run(f"{model} {task} {width}", model, type(task).__name__, sizes,
-                    task.chance, 1000 * width, rate, seed, 400, score, held_out,
+                    task.chance, 1000 * width, None, rate, seed, 400, score, held_out,
                     0.1, 30.0, ((50, 0.1), (400, held_out)))
             )  # fmt: skip
     head = "made_up", "Which of them recalls?", "a command", "2026-11-26"

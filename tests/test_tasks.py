@@ -68,7 +68,8 @@ def any_task(draw: st.DrawFn) -> Task:
     if kind == "induction":
         answer = draw(whole(1, 3))
         length = answer + 2 + draw(whole(0, 40))
-        return InductionHeads(draw(whole(3, 30)), length, answer, draw(whole(1, 4)))
+        triggers = draw(whole(1, min(4, length)))
+        return InductionHeads(draw(whole(3, 30)), length, answer, triggers)
     if kind == "copying":
         tokens = draw(whole(1, 8))
         length = 2 * tokens + 1 + draw(whole(0, 40))

@@ -19,6 +19,11 @@ __all__ = ["EXPERIMENTS"]
 
 USUAL_START = (0.02,)  # of a transformer; the quick recipe's was found for Hyena
 HYENA = RECIPES["quick"].model.mixer
+KEEPERS = {  # of many keys at once
+    "hyena": HYENA,
+    "attention": "attention",
+    "multi-head hyena": MultiHeadHyenaConfig(filter=SMOOTH, heads=8),
+}
 SHORT_FIRST = ((0.75, 32), (0.9, 128), (0.95, 512))
 EXPERIMENTS: dict[str, Experiment] = {
     made.name: made
@@ -76,11 +81,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "mqar",
             "How many pairs can a layer of this width keep apart?",
             tuple(MQAR(32, 16, pairs) for pairs in (2, 4)),
-            {
-                "hyena": HYENA,
-                "attention": "attention",
-                "multi-head hyena": MultiHeadHyenaConfig(filter=SMOOTH, heads=8),
-            },
+            KEEPERS,
             widths=(16, 32, 64),
             stds=USUAL_START,
         ),
@@ -88,11 +89,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "plateau",
             "What do three times the steps change, where attention had learnt nothing?",
             (MQAR(32, 16, 2),),
-            {
-                "hyena": HYENA,
-                "attention": "attention",
-                "multi-head hyena": MultiHeadHyenaConfig(filter=SMOOTH, heads=8),
-            },
+            KEEPERS,
             stds=USUAL_START,
             steps=1200,
         ),

@@ -25,10 +25,11 @@ from minihyena.hyena import (
     hyena_matrix,
     hyena_recurrence,
 )
+from minihyena.losses import evaluate
 from minihyena.model import LanguageModel, LMConfig, mixers
 from minihyena.rivals.attention import AttentionConfig, SoftmaxAttention
 from minihyena.rivals.filters import filter_families
-from minihyena.training import Diverged, Record, TrainConfig, evaluate, train
+from minihyena.training import Diverged, Record, TrainConfig, train
 
 __version__ = "0.2.0"
 

@@ -1,22 +1,23 @@
 """python -m minihyena train | sample | experiment | bench | doctor"""
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from minihyena import checkpoints, corpora
+from minihyena import checkpoints, train_command
 from minihyena.errors import choose
 from minihyena.experiments.results import FOLDER
 from minihyena.generation import sample_text
-from minihyena.model import LanguageModel, LMConfig, mixers
-from minihyena.training import Diverged, Record, TrainConfig, train
+from minihyena.processes import is_first, processes
+from minihyena.train_command import LATEST
+from minihyena.training import Record
 
-LATEST = Path("runs/latest.safetensors")
+FAULTS = ValueError, OSError, TypeError, RuntimeError, MemoryError, ImportError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.command(options))
     except KeyboardInterrupt:
         return 130
-    except (ValueError, OSError, TypeError, RuntimeError) as error:
+    except FAULTS as error:
         print(f"minihyena: {error}", file=sys.stderr)
         return 1
 
@@ -36,26 +37,11 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m minihyena", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    model, recipe = LMConfig(vocab_size=1), TrainConfig(steps=1)
     learn = commands.add_parser(
         "train", help="train a language model on a text", allow_abbrev=False
     )
-    learn.set_defaults(command=run_train)
-    add = learn.add_argument
-    add("--corpus", default="python-docs", help=f"{', '.join(corpora.CORPORA)} or file")
-    add("--tokenizer", default="character", help=", ".join(corpora.TOKENIZERS))
-    add("--minutes", type=float, help="training time (default 2 if no --steps)")
-    add("--steps", type=int)
-    add("--mixer", default=model.mixer, help=", ".join(mixers))
-    add("--width", type=int, default=model.width)
-    add("--depth", type=int, default=model.depth)
-    add("--length", type=int, default=recipe.length, help="context, in tokens")
-    add("--batch-size", type=int, default=recipe.batch_size)
-    add("--learning-rate", type=float, default=recipe.learning_rate)
-    add("--patience", type=int, help="stop after so many evaluations without a better")
-    add("--device", default=recipe.device)
-    add("--seed", type=int, default=0)
-    add("--out", type=Path, default=LATEST, help=f"checkpoint (default {LATEST})")
+    learn.set_defaults(command=train_command.run_train)
+    train_command.add_options(learn)
 
     write = commands.add_parser(
         "sample", help="let a trained model write", allow_abbrev=False
@@ -90,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
         help="more or fewer than planned; kept in NAME_STEPS_steps.json",
     )
     add("--threads", type=int, help="default: as many as torch takes")
-    add("--device", default=recipe.device)
+    add("--device", default="cpu")
     add("--out", type=Path, default=FOLDER, help=f"folder (default {FOLDER})")
 
     time = commands.add_parser(
@@ -101,7 +87,13 @@ def parser() -> argparse.ArgumentParser:
     time.set_defaults(command=run_bench)
     add = time.add_argument
     suites = "conv", "layer", "train", "generate"
-    add("suite", nargs="?", default="all", choices=[*suites, "all"])
+    add(
+        "suite",
+        nargs="?",
+        default="all",
+        choices=[*suites, "race", "all"],
+        help="all: every one but the race, which trains three models, for minutes",
+    )
     add("--lengths", type=int, nargs="+", help="default: powers of two")
     add("--batch", type=int, nargs="+", help="one or more")
     add("--width", type=int, nargs="+", help="one or more")
@@ -112,76 +104,6 @@ def parser() -> argparse.ArgumentParser:
     check = commands.add_parser("doctor", help="is everything here that is needed?")
     check.set_defaults(command=run_doctor)
     return top
-
-
-def run_train(options: argparse.Namespace) -> int:
-    """Train, print the curve, write the checkpoint; also after Ctrl-C or divergence."""
-    from tqdm import tqdm
-
-    minutes = options.minutes
-    if minutes is None and options.steps is None:
-        minutes = 2.0
-    recipe = TrainConfig(
-        steps=options.steps,
-        minutes=minutes,
-        length=options.length,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        patience=options.patience,
-        device=options.device,
-    )
-    corpus = corpora.load(options.corpus, tokenizer=options.tokenizer)
-    if options.out.is_dir():
-        raise ValueError(f"--out {options.out} is a folder; name a file in it")
-    options.out.parent.mkdir(parents=True, exist_ok=True)  # fails now, not at the end
-    config = LMConfig(
-        vocab_size=corpus.tokenizer.vocab_size,
-        max_length=options.length,
-        width=options.width,
-        depth=options.depth,
-        mixer=options.mixer,
-    )
-    generator = torch.Generator().manual_seed(options.seed)
-    model = LanguageModel(config, generator)
-    print(
-        f"{options.mixer}, {model.parameter_count():,} parameters; {corpus.name}, "
-        f"{len(corpus.train):,} tokens to learn from and {len(corpus.validation):,} "
-        f"held out, of {config.vocab_size} kinds; a blind guess loses ln V = "
-        f"{math.log(config.vocab_size):.2f} nats"
-    )
-    bar = tqdm(
-        total=100, bar_format="{percentage:3.0f}%|{bar}|{postfix}", disable=None
-    )  # no bar where standard error is no terminal
-    curve: list[tuple[int, float, float]] = []
-    code, record = 0, None
-    try:
-        for record in train(model, corpus, recipe, generator=generator):
-            done = 100 * recipe.progress(record.step, record.seconds)
-            bar.set_postfix_str(f" step {record.step}, loss {record.loss:.3f}", False)
-            bar.update(done - bar.n)
-            if record.validation_loss is None:
-                continue
-            if not curve:
-                bar.write("  step      tokens  seconds   loss  held out")
-            curve.append((record.step, record.seconds, record.validation_loss))
-            bar.write(
-                f"{record.step:6} {record.tokens:11,} {record.seconds:8.1f} "
-                f"{record.loss:6.3f} {record.validation_loss:9.3f}"
-            )
-    except KeyboardInterrupt:
-        bar.write("stopped")
-    except Diverged as error:
-        bar.write(f"diverged: {error}")
-        code = 1
-    finally:
-        bar.close()
-    if record is None:
-        return code  # not a step was taken: an older checkpoint is worth more
-    notes = {"corpus": corpus.name, "seed": options.seed, "validation": curve}
-    checkpoints.save(options.out, model, corpus.tokenizer, notes)
-    chosen = "" if options.out == LATEST else f" --checkpoint {options.out}"
-    print(f"written to {options.out}; python -m minihyena sample{chosen} lets it write")
-    return code
 
 
 def run_sample(options: argparse.Namespace) -> int:
@@ -221,23 +143,23 @@ def run_experiment(options: argparse.Namespace) -> int:
 
     if options.name is None:
         for one in experiments.EXPERIMENTS.values():
-            n = len(one.tasks) * len(one.widths)
-            print(f"{one.name:16}{len(one.models)} models, {n:2} sizes  {one.question}")
+            sizes = f"{len(one.models)} models, {one.sizes:2} sizes"
+            print(f"{one.name:16}{sizes}  {one.question}")
         return 0
     chosen = choose("experiment", options.name, experiments.EXPERIMENTS)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    with experiments.processes(options.device) as device:
-        made = experiments.EXPERIMENTS[chosen]
+    with processes(options.device) as device:
+        made: Any = experiments.EXPERIMENTS[chosen]
         made = replace(made, training=replace(made.training, device=device))
         if options.steps not in (None, made.steps):  # a record of its own
             name = f"{made.name}_{options.steps}_steps"
             made = replace(made, name=name, steps=options.steps)
-        first = experiments.is_first()
+        first = is_first()
         bar = tqdm(bar_format="{postfix}", disable=None if first else True)
 
         def watch(trial: experiments.Trial, record: Record, _: float | None) -> None:
-            where = f"{trial.model}, {trial.task}, seed {trial.seed}"
+            where = f"{trial.model}, {trial.subject}, seed {trial.seed}"
             at = f"step {record.step} of {made.steps}, loss {record.loss:.3f}"
             bar.set_postfix_str(f"{where}: {at}", refresh=False)
             bar.update()
@@ -246,11 +168,10 @@ def run_experiment(options: argparse.Namespace) -> int:
             made, options.seeds, options.out, watch=watch, say=bar.write
         ):
             if first:
-                sizes = ", ".join(f"{k} {v}" for k, v in run.sizes.items())
                 bar.write(
-                    f"{run.score:6.1%} {run.model}: {sizes}; learning rate "
-                    f"{run.learning_rate:g}, start {run.start}, seed {run.seed}, "
-                    f"{run.steps} steps in {run.seconds:.0f} s"
+                    f"{run.told}; learning rate {run.learning_rate:g}, start "
+                    f"{run.start}, seed {run.seed}, {run.steps} steps in "
+                    f"{run.seconds:.0f} s"
                 )
         bar.close()
         if first:
@@ -270,6 +191,8 @@ def run_bench(options: argparse.Namespace) -> int:
         raise ValueError("--rounds must be at least 5")
     torch.set_num_threads(threads)
     options.out.mkdir(parents=True, exist_ok=True)  # fails now, not at the end
+    if options.suite == "race":
+        return run_race(options.out / "race.json")
     names = subjects.SUITES if options.suite == "all" else [options.suite]
     for name in names:
         suite, rows = subjects.SUITES[name], list[benchmark.Row]()
@@ -281,6 +204,22 @@ def run_bench(options: argparse.Namespace) -> int:
                     rows += found
                     benchmark.save(benchmark.run(rows), options.out / f"{name}.json")
         print(f"written to {options.out / name}.json")
+    return 0
+
+
+def run_race(path: Path) -> int:
+    """Race the laptop preset against nanoGPT's CPU recipe, and tell how it stands."""
+    from minihyena import race
+
+    for lanes in race.race(race.against_nanogpt()):
+        race.save(lanes, path)
+        told = [
+            f"{lane.name} {loss:.3f} after {seconds:.0f} s"
+            for lane in lanes
+            for _, seconds, loss in lane.curve[-1:]
+        ]
+        print("; ".join(told), flush=True)
+    print(f"written to {path}")
     return 0
 
 

@@ -29,6 +29,7 @@ from minihyena import records
 __all__ = [
     "Row",
     "Run",
+    "command",
     "compare",
     "load",
     "machine",
@@ -274,15 +275,19 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def run(rows: Sequence[Row]) -> Run:
-    """The rows with everything around them."""
+def command() -> str:
+    """What was called, without where it writes."""
     arguments = sys.argv[1:]
     if "--out" in arguments:  # where it is written has no part in it
         at = arguments.index("--out")
         del arguments[at : at + 2]
     arguments = [word for word in arguments if not word.startswith("--out=")]
-    command = f"python -m minihyena {shlex.join(arguments)}"
-    return Run(tuple(rows), command, **provenance())
+    return f"python -m minihyena {shlex.join(arguments)}"
+
+
+def run(rows: Sequence[Row]) -> Run:
+    """The rows with everything around them."""
+    return Run(tuple(rows), command(), **provenance())
 
 
 def save(run: Run, path: Path | str) -> None:

@@ -5,16 +5,16 @@ config.json beside it.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
 from minihyena import hub
+from minihyena.files import write_whole
 from minihyena.model import LanguageModel, LMConfig, mixers
 from minihyena.options import configure, from_fields, to_fields
 from minihyena.rivals.filters import filter_families
@@ -57,34 +57,35 @@ def save(
         for name, tensor in model.state_dict().items()
         if not (model.config.tied and name == "head.weight")
     }
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file(weights, draft, {"minihyena": json.dumps(about)})
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, to_bytes(weights, {"minihyena": json.dumps(about)}))
+
+
+SHIPPED = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
 
 
 def load(path: Path | str) -> Checkpoint:
     """The model on the CPU in evaluation mode, its tokenizer and notes.
 
-    A folder, or a pickle (.ckpt, .pt, .pth, .bin), is read as an official HyenaDNA
-    model, with config.json beside the weights (then the notes are that config); of a
-    pickle the tensors are taken and nothing in it is run.
+    A bare name, like "python_docs", is one of the models in the project's
+    data/checkpoints. A folder, or a pickle (.ckpt, .pt, .pth, .bin), is read as an
+    official HyenaDNA model, with config.json beside the weights (then the notes are
+    that config); of a pickle the tensors are taken and nothing in it is run.
 
     Raises FileNotFoundError, or ValueError for a file that is damaged, is no
     checkpoint of minihyena, or whose weights do not fit its configuration.
     """
-    path = Path(path)
+    path = named = Path(path)
+    if len(named.parts) == 1 and not named.suffix and not named.exists():
+        path = SHIPPED / f"{named}.safetensors"
     if path.is_dir() or (path.is_file() and path.suffix in hub.PICKLES):
         options, state = hub.read(path)
         model = LanguageModel.from_hyenadna(state, options).eval()
         return Checkpoint(model, DNATokenizer(), options)
     if not path.is_file():
+        names = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.safetensors")))
         raise FileNotFoundError(
-            f"no checkpoint {path}; `python -m minihyena train --out {path}` writes one"
+            f"no checkpoint {named}; `python -m minihyena train --out {named}` writes "
+            f"one; here by name: {names or 'none'}"
         )
     try:
         with safe_open(path, framework="pt") as file:

@@ -1,9 +1,10 @@
 """Text to learn from: a registry with addresses and hashes, and its batches."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -43,6 +44,10 @@ CORPORA: dict[str, Download | None] = {
     ),
 }
 
+LICENCES = {
+    "python-docs": "text: Python Software Foundation License Version 2",
+    "tinyshakespeare": "text: public domain, compiled in an MIT-licensed repository",
+}
 
 TOKENIZERS: dict[str, Callable[[str], Tokenizer]] = {
     "character": CharacterTokenizer.of,
@@ -59,6 +64,26 @@ class Corpus:
     tokenizer: Tokenizer
     train: Tensor  # (T,) int64
     validation: Tensor  # (S,) int64
+
+    @property
+    def sha256(self) -> str:
+        """Of all that a model can see: how ids are read, and those of both splits."""
+        found = hashlib.sha256(
+            self.tokenizer.decode(range(self.tokenizer.vocab_size)).encode()
+        )
+        for ids in (self.train, self.validation):
+            found.update(len(ids).to_bytes(8, "little") + ids.numpy().tobytes())
+        return found.hexdigest()
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What tells it from other texts, whatever they are called."""
+        return {
+            "vocab_size": self.tokenizer.vocab_size,
+            "tokens": len(self.train) + len(self.validation),
+            "held out": len(self.validation),
+            "SHA-256": self.sha256,
+        }
 
     def split(self, name: str) -> Tensor:
         parts = {"train": self.train, "validation": self.validation}

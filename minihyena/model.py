@@ -21,12 +21,9 @@ from minihyena.hyena import HyenaConfig
 from minihyena.mixer import DECODERS, Fingerprint, State, check_step, is_plain
 from minihyena.official_model import model_options, model_state
 from minihyena.options import configure
-from minihyena.rivals.attention import (
-    AttentionConfig,
-    LinearAttentionConfig,
-    SlidingWindowConfig,
-)
+from minihyena.rivals.attention import AttentionConfig, SlidingWindowConfig
 from minihyena.rivals.gated import GSSConfig, H3Config, MultiHeadHyenaConfig
+from minihyena.rivals.linear_attention import LinearAttentionConfig
 from minihyena.rivals.modal import ModalConfig
 from minihyena.rivals.recurrent import AFTConfig, GRUConfig, RWKVConfig
 

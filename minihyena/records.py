@@ -1,11 +1,12 @@
 """Measurements in a file: a head that says how they were made, and rows. JSON."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from minihyena.files import write_whole
 
 __all__ = ["read", "rescue", "results_folder", "write"]
 
@@ -17,19 +18,10 @@ def write(path: Path | str, head: Fields, rows: Sequence[Fields]) -> None:
 
     Raises ValueError for numbers that JSON has not (infinite, not a number).
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = ",\n  ".join(json.dumps(row, allow_nan=False) for row in rows)
     top = json.dumps(head, indent=1, allow_nan=False)[:-2]
-    partial = path.with_name(path.name + ".part")
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(f'{top},\n "rows": [\n  {lines}\n ]\n}}\n')
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    text = f'{top},\n "rows": [\n  {lines}\n ]\n}}\n'
+    write_whole(path, text.encode())
 
 
 def read(path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

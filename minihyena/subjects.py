@@ -6,7 +6,7 @@ B batch, D width, L length.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,10 +22,10 @@ from minihyena.conv import causal_conv, conv_flops, filter_spectrum
 from minihyena.experiments import equal_parameters
 from minihyena.generation import sample
 from minihyena.hyena import HyenaConfig, HyenaOperator, hyena_recurrence
+from minihyena.losses import token_loss
 from minihyena.model import LanguageModel, LMConfig, drawing_from
 from minihyena.rivals.attention import AttentionConfig, SoftmaxAttention
 from minihyena.rivals.modal import ModalConfig
-from minihyena.training import token_loss
 
 __all__ = [
     "SUITES",
@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 Call = Callable[[], object]
+SHORT = "attention, short convolution"
 KEPT = "minihyena, filter kept"  # its spectrum too, as in evaluation
 NEW, MODES = 1000, 16  # tokens to write, modes of a recurrent filter
 QUADRATIC = 4096  # the longest signal that is convolved tap by tap
@@ -224,9 +225,11 @@ def layer_rows(
 def train_rows(
     batch: int, width: int, lengths: Sequence[int], rounds: int
 ) -> Iterator[list[Row]]:
-    """One step of training for language models of equal size, Hyena and attention."""
+    """One step of training for language models of equal size: Hyena, attention, and
+    attention with Hyena's short convolution.
+    """
     for length in lengths:
-        models = _models(width, length)
+        models = _models(width, length, others={SHORT: AttentionConfig(short_taps=3)})
         ids = torch.randint(65, (batch, length + 1), generator=_seeded(length))
         calls, flops = {}, {}
         for name, model in models.items():
@@ -311,9 +314,11 @@ class _Writer:
         self.slowest.append(slowest)
 
 
-def _models(width: int, length: int, depth: int = 2) -> dict[str, LanguageModel]:
-    """As many layers each, the attention model as large as the Hyena model."""
-    kinds = {OURS: "hyena", "attention": "attention"}
+def _models(
+    width: int, length: int, depth: int = 2, others: Mapping[str, Any] | None = None
+) -> dict[str, LanguageModel]:
+    """As many layers each, the others as large as the Hyena model."""
+    kinds = {OURS: "hyena", "attention": "attention"} | dict(others or {})
     configs = equal_parameters(
         [LMConfig(65, length, width, depth, mixer=kind) for kind in kinds.values()]
     )

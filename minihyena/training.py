@@ -6,110 +6,212 @@ for record in train(model, corpus, TrainConfig(steps=1000)):
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from torch import Tensor, distributed, nn
-from torch.nn.functional import cross_entropy
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from minihyena.batch_memory import check_batch
+from minihyena.losses import Source, evaluate, token_loss
+from minihyena.processes import count, from_all, over_processes, rank
 from minihyena.tasks.base import is_scored
+from minihyena.train_config import Record, TrainConfig
 
-__all__ = [
-    "Diverged",
-    "Record",
-    "Source",
-    "TrainConfig",
-    "evaluate",
-    "over_processes",
-    "train",
-]
-
-
-class Source(Protocol):
-    """What a model learns from; `corpora.Corpus` is one."""
-
-    def batch(
-        self,
-        split: str,
-        batch_size: int,
-        length: int,
-        *,
-        generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, Tensor]: ...
-
-    def windows(self, split: str, length: int) -> tuple[Tensor, Tensor]: ...
+__all__ = ["Diverged", "Record", "TrainConfig", "Training", "train"]
 
 
 class Diverged(FloatingPointError):
     """Loss or gradient is not finite; the model is back at its last good state."""
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """AdamW, linear warm-up, cosine decay; ends after `steps` or `minutes`.
+class Training(Iterator[Record]):
+    """A run of training: each `next` takes a step. `train` begins one.
 
-    `minutes` counts training alone, evaluations and pauses not. With `patience`,
-    training also ends after that many evaluations without a better one, and the model
-    is put back to the best.
+    Everything that decides how it goes on is in its `state_dict`: a run that loads it
+    continues as this one would have, bit for bit on the same machine.
     """
 
-    steps: int | None = None
-    minutes: float | None = None
-    length: int = 256
-    batch_size: int = 8
-    learning_rate: float = 8e-3
-    final_rate: float = 0.05  # the last learning rate, as a share of the highest
-    warmup: float = 0.02  # share of the run
-    weight_decay: float = 0.1
-    betas: tuple[float, float] = (0.9, 0.95)
-    clip: float = 1.0  # of the gradient's norm
-    evaluate_every: int = 100
-    evaluate_windows: int | None = 64  # None: all of the validation text
-    patience: int | None = None
-    device: str = "cpu"
+    def __init__(
+        self,
+        model: nn.Module,
+        source: Source,
+        config: TrainConfig,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        for split in ("train", "validation"):
+            source.windows(split, config.length)
+        _check_device(config.device)
+        _check_vocabulary(model, source)
+        _check_rows(config)
+        self.model = model.to(config.device)
+        self.source, self.config, self.generator = source, config, generator
+        self._shared = DistributedDataParallel(model) if count() > 1 else model
+        self._optimizer = torch.optim.AdamW(
+            _groups(model, config), betas=config.betas, eps=1e-8, fused=True
+        )
+        self._rates = [group["lr"] for group in self._optimizer.param_groups]
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        # The model at its last finite loss, and at its best one on held-out text.
+        self._good, self._best = (
+            _Snapshot(self._parameters),
+            _Snapshot(self._parameters),
+        )
+        flops = getattr(model, "flops", lambda length, batch: math.nan)
+        self._cost = 3 * flops(config.length, config.batch_size)
+        self.step, self.seconds = 0, 0.0
+        self._lowest, self._waited = math.inf, 0
+        self._ended = self._within = False
+        self._fresh = True  # no step has been taken here
 
-    def __post_init__(self) -> None:
-        if self.steps is None and self.minutes is None:
-            raise ValueError("say when to end: steps=..., minutes=... or both")
-        sizes = ("steps", "minutes", "length", "batch_size", "learning_rate", "clip")
-        for name in (*sizes, "evaluate_every", "evaluate_windows", "patience"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be above 0 and finite; got {value}")
-        for name in ("final_rate", "warmup", "weight_decay"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in 0 .. 1; got {getattr(self, name)}")
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done: 0 .. 1."""
+        return 1.0 if self._ended else self.config.progress(self.step, self.seconds)
 
-    def progress(self, step: int, seconds: float) -> float:
-        """Share of the run that is done after `step` steps and `seconds`: 0 .. 1."""
-        by_step = step / self.steps if self.steps else 0.0
-        by_time = seconds / (60 * self.minutes) if self.minutes else 0.0
-        return min(1.0, max(by_step, by_time))
+    @property
+    def between_steps(self) -> bool:
+        """Whether there is a state to keep; not after an error within a step."""
+        return not self._within
 
-    def schedule(self, progress: float) -> float:
-        """The learning rate at this point, as a share of the highest."""
-        if progress < self.warmup:
-            return progress / self.warmup
-        done = (progress - self.warmup) / max(1 - self.warmup, 1e-9)
-        cosine = 0.5 * (1 + math.cos(math.pi * done))
-        return self.final_rate + (1 - self.final_rate) * cosine
+    def __next__(self) -> Record:
+        if self._within or self.progress >= 1:
+            raise StopIteration
+        self._within = True
+        record = self._take_step()
+        self._within = False
+        return record
+
+    def _take_step(self) -> Record:
+        config, model, started = self.config, self.model, time.perf_counter()
+        step = self.step + 1
+        factor = config.schedule(config.progress(step, self.seconds))
+        for group, rate in zip(self._optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
+        model.train()
+        inputs, targets = self.source.batch(
+            "train", config.batch_size, config.length, generator=self.generator
+        )
+        scored = is_scored(targets).sum() / count()  # DDP takes the mean over processes
+        if not scored:
+            raise ValueError(f"step {step}: nothing is scored in this batch")
+        x, y = (part[rank() :: count()].to(config.device) for part in (inputs, targets))
+        if self._fresh and hasattr(
+            model, "flops"
+        ):  # one of ours: looking changes nothing
+            check_batch(model, x, y)
+        self._fresh = False
+        loss = token_loss(self._shared, x, y, scored)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = float(nn.utils.clip_grad_norm_(self._parameters, config.clip))
+        mean = over_processes(loss.item())
+        if not math.isfinite(mean):
+            self._good.put_back()
+        if not math.isfinite(mean + norm):
+            found = f"loss {mean:.3g}, gradient norm {norm:.3g}"
+            raise Diverged(_advice(step, found, config))
+        self._good.take()
+        self._optimizer.step()
+        self.step = step
+        self.seconds = over_processes(self.seconds + time.perf_counter() - started)
+        last = config.progress(step, self.seconds) >= 1
+        return Record(
+            step,
+            mean,
+            config.learning_rate * factor,
+            norm,
+            step * config.batch_size * config.length,
+            self._cost * step,
+            self.seconds,
+            self._validate() if last or step % config.evaluate_every == 0 else None,
+        )
+
+    def _validate(self) -> float:
+        config = self.config
+        held_out = evaluate(
+            self.model, self.source, config.length, windows=config.evaluate_windows
+        )
+        loss = over_processes(held_out)
+        if not math.isfinite(loss):  # this step's update spoilt the model
+            self._good.put_back()
+            raise Diverged(_advice(self.step, f"validation loss {loss:.3g}", config))
+        self._waited += 1
+        if loss < self._lowest:
+            self._lowest, self._waited = loss, 0
+            self._best.take()
+        if config.patience is not None and self._waited >= config.patience:
+            self._ended = True
+        if config.patience is not None and self.progress >= 1:
+            self._best.put_back()
+        return loss
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Model, optimiser, place in schedule and data, random generators, as tensors.
+
+        Where processes share the work, all must ask. Raises RuntimeError after an error
+        within a step.
+        """
+        if self._within:
+            raise RuntimeError("the run was broken off within a step: it has no state")
+        numbers = {name: getattr(self, name) for name in NUMBERS}
+        state = {
+            name: torch.tensor(n, dtype=torch.float64) for name, n in numbers.items()
+        }
+        state |= {f"model.{name}": t for name, t in self.model.state_dict().items()}
+        for i, moments in self._optimizer.state_dict()["state"].items():
+            state |= {f"optimizer.{i}.{name}": t for name, t in moments.items()}
+        for name, snapshot in self._snapshots().items():
+            state |= {f"{name}.{i}": copy for i, copy in enumerate(snapshot.copies)}
+        if self.generator is not None:
+            state["generator"] = self.generator.get_state()
+        for i, own in enumerate(from_all(_random_state())):  # of dropout
+            state |= {f"random.{i}.{device}": t for device, t in own.items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Go on where another run was; raises ValueError if it is not of this kind."""
+
+        def part(name: str) -> dict[str, Tensor]:
+            start = f"{name}."
+            return {
+                k.removeprefix(start): t
+                for k, t in state.items()
+                if k.startswith(start)
+            }
+
+        try:
+            self.model.load_state_dict(part("model"))
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in part("optimizer").items():
+                i, _, kind = name.partition(".")
+                moments.setdefault(int(i), {})[kind] = tensor
+            groups = self._optimizer.state_dict()["param_groups"]
+            self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            for name, snapshot in self._snapshots().items():
+                copies = part(name)
+                snapshot.hold([copies[str(i)] for i in range(len(copies))])
+            if self.generator is not None:
+                self.generator.set_state(state["generator"])
+            self.step, self._waited, ended = (
+                int(state[name]) for name in ("step", "_waited", "_ended")
+            )
+            self.seconds, self._lowest = (
+                float(state["seconds"]),
+                float(state["_lowest"]),
+            )
+            self._ended = bool(ended)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise ValueError(f"this is the state of another run: {error}") from error
+        _set_random_state(part(f"random.{rank()}"))  # none of a process that is new
+        self._within = False
+
+    def _snapshots(self) -> dict[str, "_Snapshot"]:
+        kept = {"good": self._good}
+        return kept if self.config.patience is None else kept | {"best": self._best}
 
 
-@dataclass(frozen=True)
-class Record:
-    """What one step did. Losses are in nats a token; FLOPs by formula, not measured."""
-
-    step: int  # from 1
-    loss: float  # of this batch, before the update
-    learning_rate: float
-    gradient_norm: float  # before clipping
-    tokens: int  # seen so far
-    flops: float  # spent so far: three forward passes a step
-    seconds: float  # training time so far, without evaluations and pauses
-    validation_loss: float | None = None  # after the update, where evaluated
+NUMBERS = ("step", "seconds", "_lowest", "_waited", "_ended")
 
 
 def train(
@@ -118,160 +220,19 @@ def train(
     config: TrainConfig,
     *,
     generator: torch.Generator | None = None,
-) -> Iterator[Record]:
+) -> Training:
     """Train `model` (ids (B, L) -> logits (B, L, V)) in place, one record a step.
 
     The last record always has a validation loss. `generator` draws the batches.
     Where torch.distributed has begun, each process takes its rows of the same batches
     (so all must draw alike) and every record tells of all: the run is that of one
-    process. Raises ValueError before the first step if the source is shorter than one
-    window, the device is not here or there are more processes than rows; Diverged when
-    a loss is no longer finite, naming the step, with the parameters of the last finite
-    loss put back.
+    process. Raises ValueError if the source is shorter than one window or of another
+    vocabulary, the device is not here or there are more processes than rows; with the
+    first step MemoryError for a batch that cannot be held; Diverged when a loss is no
+    longer finite, naming the step, with the parameters of the last finite loss put
+    back.
     """
-    source.windows("train", config.length), source.windows("validation", config.length)
-    _check_device(config.device)
-    rank, world = _place(config)
-    model.to(config.device)
-    shared = DistributedDataParallel(model) if world > 1 else model
-    optimizer = torch.optim.AdamW(
-        _groups(model, config), betas=config.betas, eps=1e-8, fused=True
-    )
-    rates = [group["lr"] for group in optimizer.param_groups]
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    good, best = _Snapshot(parameters), _Snapshot(parameters)
-    count = getattr(model, "flops", lambda length, batch: math.nan)
-    cost = 3 * count(config.length, config.batch_size)
-    lowest, waited, seconds, progress, step = math.inf, 0, 0.0, 0.0, 0
-    while progress < 1:
-        started = time.perf_counter()
-        step += 1
-        factor = config.schedule(config.progress(step, seconds))
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * factor
-        model.train()
-        inputs, targets = source.batch(
-            "train", config.batch_size, config.length, generator=generator
-        )
-        scored = is_scored(targets).sum() / world  # DDP takes the mean over processes
-        if not scored:
-            raise ValueError(f"step {step}: nothing is scored in this batch")
-        x, y = (part[rank::world].to(config.device) for part in (inputs, targets))
-        loss = token_loss(shared, x, y, scored)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = float(nn.utils.clip_grad_norm_(parameters, config.clip))
-        mean = over_processes(loss.item())
-        if not math.isfinite(mean):
-            good.put_back()
-        if not math.isfinite(mean + norm):
-            found = f"loss {mean:.3g}, gradient norm {norm:.3g}"
-            raise Diverged(_advice(step, found, config))
-        good.take()
-        optimizer.step()
-        seconds = over_processes(seconds + time.perf_counter() - started)
-        progress = config.progress(step, seconds)
-        validation = None
-        if step % config.evaluate_every == 0 or progress >= 1:
-            held_out = evaluate(
-                model, source, config.length, windows=config.evaluate_windows
-            )
-            validation = over_processes(held_out)
-            if not math.isfinite(validation):  # this step's update spoilt the model
-                good.put_back()
-                found = f"validation loss {validation:.3g}"
-                raise Diverged(_advice(step, found, config))
-            waited += 1
-            if validation < lowest:
-                lowest, waited = validation, 0
-                if config.patience is not None:
-                    best.take()
-            if config.patience is not None and waited >= config.patience:
-                progress = 1.0
-        tokens = step * config.batch_size * config.length
-        yield Record(
-            step,
-            mean,
-            config.learning_rate * factor,
-            norm,
-            tokens,
-            cost * step,
-            seconds,
-            validation,
-        )
-    if config.patience is not None and lowest < math.inf:
-        best.put_back()
-
-
-def token_loss(
-    model: nn.Module, inputs: Tensor, targets: Tensor, count: Tensor | None = None
-) -> Tensor:
-    """Cross-entropy, in nats, of the model's logits (B, L, V): the mean over what is
-    scored, or the sum over `count`. Targets of -100 are not scored.
-
-    Targets that are numbers, not ids, are compared with the model's numbers (B, L) by
-    their squared error; those that are NaN are not scored.
-    """
-    outputs, asked = model(inputs), is_scored(targets)
-    if targets.is_floating_point():
-        total = (outputs - targets)[asked].square().sum()
-    else:
-        total = cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="sum")
-    loss: Tensor = total / (asked.sum() if count is None else count)
-    return loss
-
-
-@torch.no_grad()
-def evaluate(
-    model: nn.Module,
-    source: Source,
-    length: int,
-    *,
-    split: str = "validation",
-    windows: int | None = None,
-    batch_size: int = 32,
-) -> float:
-    """Mean loss in nats a token over windows of `length` that do not overlap.
-
-    `windows` of them, evenly spread over the split; None takes all.
-    """
-    inputs, targets = source.windows(split, length)
-    if windows is not None and windows < len(inputs):
-        chosen = torch.linspace(0, len(inputs) - 1, windows).round().long()
-        inputs, targets = inputs[chosen], targets[chosen]
-    device = next(model.parameters()).device
-    was_training, total, count = model.training, 0.0, is_scored(targets).sum()
-    model.eval()
-    try:
-        for i in range(0, len(inputs), batch_size):
-            x, y = (part[i : i + batch_size].to(device) for part in (inputs, targets))
-            total += token_loss(model, x, y, count).item()
-    finally:  # also when interrupted
-        model.train(was_training)
-    return total
-
-
-def _place(config: TrainConfig) -> tuple[int, int]:
-    """This process's number, and how many share the work."""
-    if not distributed.is_initialized():
-        return 0, 1
-    rank, world = distributed.get_rank(), distributed.get_world_size()
-    if world > config.batch_size:
-        raise ValueError(
-            f"a batch of {config.batch_size} rows cannot be shared by {world} "
-            "processes; take a larger batch_size"
-        )
-    return rank, world
-
-
-def over_processes(number: float) -> float:
-    """Its mean over all processes, the same in each."""
-    if not distributed.is_initialized():
-        return number
-    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
-    total = torch.tensor(number, dtype=torch.float64, device=device)
-    distributed.all_reduce(total)
-    return total.item() / distributed.get_world_size()
+    return Training(model, source, config, generator)
 
 
 class _Snapshot:
@@ -284,6 +245,12 @@ class _Snapshot:
     @torch.no_grad()
     def take(self) -> None:
         torch._foreach_copy_(self.copies, self.parameters)
+
+    def hold(self, copies: Sequence[Tensor]) -> None:
+        """Others than it took; ValueError if they do not fit."""
+        if [c.shape for c in copies] != [c.shape for c in self.copies]:
+            raise ValueError("its parameters have other shapes")
+        torch._foreach_copy_(self.copies, list(copies))
 
     @torch.no_grad()
     def put_back(self) -> None:
@@ -305,6 +272,40 @@ def _check_device(name: str) -> None:
         raise ValueError(
             f'device {name!r} cannot be used here: {reason}; "cpu" always can'
         ) from error
+
+
+def _check_rows(config: TrainConfig) -> None:
+    if count() > config.batch_size:
+        raise ValueError(
+            f"a batch of {config.batch_size} rows cannot be shared by {count()} "
+            "processes; take a larger batch_size"
+        )
+
+
+def _check_vocabulary(model: nn.Module, source: Source) -> None:
+    """Where both say what they are made for."""
+    made_for = getattr(getattr(model, "config", None), "vocab_size", None)
+    given = getattr(getattr(source, "tokenizer", None), "vocab_size", None)
+    if None not in (made_for, given) and made_for != given:
+        raise ValueError(
+            f"the model knows {made_for} tokens and the text has {given}; make the "
+            "model with vocab_size=corpus.tokenizer.vocab_size"
+        )
+
+
+def _random_state() -> dict[str, Tensor]:
+    """That of torch's own generators."""
+    state = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def _set_random_state(state: Mapping[str, Tensor]) -> None:
+    if "cpu" in state:
+        torch.set_rng_state(state["cpu"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
 
 
 def _groups(model: nn.Module, config: TrainConfig) -> list[dict[str, object]]:

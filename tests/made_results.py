@@ -4,7 +4,7 @@ import random
 from collections.abc import Collection, Sequence
 from itertools import product
 
-from minihyena.experiments import Results, Run
+from minihyena.experiments import Results, TaskRun
 from minihyena.options import to_fields
 from minihyena.tasks import AssociativeRecall, Task
 
@@ -35,7 +35,7 @@ def made_results(
             score = round(held_out * draw.uniform(0.9, 1.1), 4)
             sizes = to_fields(task, {}) | {"width": width, "depth": 2}
             runs.append(
-                Run(f"{model} {task} {width}", model, type(task).__name__, sizes,
+                TaskRun(f"{model} {task} {width}", model, type(task).__name__, sizes,
                     task.chance, 1000 * width, None, rate, seed, 400, score, held_out,
                     0.1, 30.0, ((50, 0.1), (400, held_out)))
             )  # fmt: skip

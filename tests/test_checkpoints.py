@@ -1,6 +1,7 @@
 """Checkpoints: what is saved comes back whole, and damage is noticed."""
 
 import json
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,9 @@ from minihyena import (
     LMConfig,
     checkpoints,
 )
+from minihyena.losses import token_loss
 from minihyena.options import from_fields
+from minihyena.tasks import AssociativeRecall
 from minihyena.tokenizers import (
     ByteTokenizer,
     CharacterTokenizer,
@@ -26,6 +29,7 @@ from minihyena.tokenizers import (
     Tokenizer,
 )
 
+CARDS = Path(__file__).parents[1] / "data/README.md"
 LETTERS = CharacterTokenizer("\n abcdeé€😀")
 TRAINED = ImplicitConfig(5, 6, 1, train_positions=True, train_decay=True, decays="flat")
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -116,11 +120,10 @@ def test_a_failed_save_leaves_the_older_file_whole(
         notes = {"not": object()}
     else:
 
-        def fill_the_disk(weights: object, path: Path, *_: object) -> None:
-            Path(path).write_bytes(b"half of i")
+        def full(number: int) -> None:
             raise OSError("no space left")
 
-        monkeypatch.setattr(checkpoints, "save_file", fill_the_disk)
+        monkeypatch.setattr(os, "fsync", full)
     with pytest.raises((TypeError, OSError)):
         checkpoints.save(file, build("attention"), LETTERS, notes)
     assert file.read_bytes() == old
@@ -250,3 +253,49 @@ def test_fields_build_nested_configurations() -> None:
         HyenaConfig, {"order": 3, "filter": {"kind": "implicit", "bands": 2}}
     )
     assert made == HyenaConfig(3, filter=ImplicitConfig(bands=2))
+
+
+# What is shipped
+
+SHIPPED = sorted(path.stem for path in checkpoints.SHIPPED.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_is_opened_by_name_is_small_and_has_a_card(name: str) -> None:
+    model, tokenizer, notes = checkpoints.load(name)
+    assert (checkpoints.SHIPPED / f"{name}.safetensors").stat().st_size < 4e6
+    assert model.config.vocab_size == tokenizer.vocab_size
+    assert {"licence", "seed", "loss", "command"} <= notes.keys()
+    assert f"`checkpoints/{name}.safetensors`" in CARDS.read_text(encoding="utf-8")
+
+
+def test_the_shipped_recall_model_recalls() -> None:
+    model, tokenizer, notes = checkpoints.load("recall")
+    task = AssociativeRecall(notes["task"]["vocab_size"], notes["task"]["length"])
+    batch = task.batch(200, generator=torch.Generator().manual_seed(7))
+    assert task.test(model, batch) > 0.98
+    said = model(tokenizer.encode("2718" * 32 + ">2")[None])[0, -1].argmax()
+    assert tokenizer.decode([int(said)]) == "7"
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "recall"])
+def test_a_shipped_text_model_knows_the_text_it_never_saw(name: str) -> None:
+    model, tokenizer, _ = checkpoints.load(name)
+    held_out = checkpoints.load("python_docs").notes["held_out"]
+    ids = tokenizer.encode(held_out)[: 32 * 256 + 1]
+    with torch.no_grad():
+        loss = token_loss(model, ids[:-1].view(32, 256), ids[1:].view(32, 256))
+    assert loss < 1.5
+
+
+def test_a_name_that_is_not_here_is_told_with_those_that_are() -> None:
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint recal;.*: .*recall"):
+        checkpoints.load("recal")
+
+
+def test_a_file_of_that_name_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    (tmp_path / "recall").write_bytes(file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert checkpoints.load("recall").tokenizer == checkpoints.load(file).tokenizer

@@ -1,16 +1,22 @@
 """The command line: two commands from a text to a text, and errors one can read."""
 
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-import minihyena.__main__ as command_line
-from minihyena import checkpoints
+from minihyena import checkpoints, runs, train_command
 from minihyena.__main__ import main
+from minihyena.presets import Plan
+from minihyena.run_log import read_log
 from minihyena.training import Record
 
 TEXT = "The hyena laughs. The long filter listens. " * 60
@@ -92,20 +98,162 @@ def test_minutes_alone_end_a_run(text: str, out: Path) -> None:
     assert checkpoints.load(out).tokenizer.vocab_size == 256
 
 
-def test_ctrl_c_keeps_what_was_learnt(
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_what_was_learnt_and_the_run_goes_on(
+    sent: signal.Signals, text: str, out: Path, tmp_path: Path
+) -> None:
+    options = ["--steps", "200", "--save-every", "0"]
+    assert teach(text, tmp_path / "whole", *options) == 0
+
+    command = [sys.executable, "-m", "minihyena", "train", "--corpus", text, *SMALL]
+    process = subprocess.Popen(
+        [*command, *options, "--out", str(out)], stdout=subprocess.PIPE, text=True
+    )
+    table = out.with_suffix(".csv")
+    while not table.exists() or table.read_text().count("\n") < 10:
+        time.sleep(0.01)
+    process.send_signal(sent)
+    printed, _ = process.communicate()
+    assert process.returncode == 0
+    assert "stopped; --resume goes on from here" in printed
+    steps = checkpoints.load(out).notes["steps"]
+    assert 8 < steps < 200
+
+    assert main(["train", "--resume", "--out", str(out)]) == 0
+    assert losses_of(out) == losses_of(tmp_path / "whole")
+    again, whole = (checkpoints.load(p).model for p in (out, tmp_path / "whole"))
+    pairs = zip(again.state_dict().values(), whole.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def losses_of(out: Path) -> list[tuple[int, float, float | None]]:
+    return [(r.step, r.loss, r.validation_loss) for r in read_log(out)]
+
+
+def stopped_early(text: str, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of 20 steps that is left after 3."""
+    keep = runs.keep
+
+    def three(*args: Any, **options: Any) -> Iterator[Record]:
+        steps = keep(*args, **options)
+        yield from islice(steps, 3)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "keep", three)
+        assert teach(text, out, "--steps", "20") == 0
+
+
+def test_an_unfinished_run_is_not_overwritten_unasked(
     text: str,
     out: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def interrupted(*_: object, **__: object) -> Iterator[Record]:
-        yield Record(1, 3.0, 0.1, 1.0, 64, 1.0, 0.5, validation_loss=2.5)
-        raise KeyboardInterrupt
+    stopped_early(text, out, monkeypatch)
+    assert teach(text, out, "--steps", "20") == 1
+    assert "at step 3: --resume goes on with it, --fresh" in capsys.readouterr().err
+    assert teach(text, out, "--steps", "2", "--fresh") == 0
+    assert len(read_log(out)) == 2
+    assert teach(text, out, "--steps", "4") == 0  # that one had ended
+    assert len(read_log(out)) == 4
 
-    monkeypatch.setattr(command_line, "train", interrupted)
-    assert teach(text, out, "--steps", "9") == 0
-    assert "stopped" in capsys.readouterr().out
-    assert checkpoints.load(out).notes["validation"] == [[1, 0.5, 2.5]]
+
+def test_resume_takes_the_settings_of_the_run_and_no_others(
+    text: str,
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped_early(text, out, monkeypatch)
+    resume = ["train", "--resume", "--out", str(out)]
+    assert main([*resume, "--width", "32"]) == 1
+    assert "begun otherwise: model width was 16 and is 32" in capsys.readouterr().err
+    assert main([*resume, "--width", "16", "--corpus", text]) == 0
+    printed = capsys.readouterr().out
+    assert "goes on after step 3" in printed
+    assert checkpoints.load(out).notes["steps"] == 20
+    assert main(resume) == 0
+    assert "has ended, at step 20" in capsys.readouterr().out
+
+
+def test_resume_with_nothing_to_resume_begins(text: str, out: Path) -> None:
+    assert teach(text, out, "--steps", "3", "--resume") == 0
+    assert len(read_log(out)) == 3
+
+
+def test_a_text_that_was_changed_since_is_noticed(
+    text: str,
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped_early(text, out, monkeypatch)
+    Path(text).write_text(TEXT.replace("laughs", "coughs"))
+    assert main(["train", "--resume", "--out", str(out)]) == 1
+    assert "text SHA-256 was" in capsys.readouterr().err
+    Path(text).write_text(TEXT + "?")
+    assert main(["train", "--resume", "--out", str(out)]) == 1
+    assert "vocab_size was" in capsys.readouterr().err
+
+
+def test_the_bar_tells_speed_and_time_left(
+    text: str, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = Record(1, 2.0, 0.1, 1.0, 100, 1.0, 10.0)
+    later = Record(5, 1.5, 0.1, 1.0, 500, 5.0, 18.0)
+    assert train_command.now(first, later, 0.25) == (
+        " step 5, loss 1.500, 50 tokens/s, 0:00:54 left"
+    )
+    assert train_command.now(first, first, 0.1) == " step 1, loss 2.000"
+
+
+def test_tensorboard_files_hold_every_step_once(
+    text: str, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator"
+    )
+    stopped_early(text, out, monkeypatch)
+    options = ["--resume", "--out", str(out), "--tensorboard"]
+    assert main(["train", *options]) == 0
+    events = accumulator.EventAccumulator(str(out.with_suffix("")))
+    events.Reload()
+    expected = losses_of(out)[3:]
+    found = [(e.step, e.value) for e in events.Scalars("loss/batch")]
+    assert found == [(step, pytest.approx(loss)) for step, loss, _ in expected]
+    assert [e.step for e in events.Scalars("loss/held out")] == [20]
+
+
+def test_without_tensorboard_the_option_says_how_to_get_it(
+    text: str,
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    assert teach(text, out, "--steps", "2", "--tensorboard") == 1
+    assert "pip install" in capsys.readouterr().err
+
+
+def test_a_preset_is_where_settings_begin(text: str, out: Path) -> None:
+    options = ["--preset", "nanogpt-cpu", "--steps", "1", "--width", "16"]
+    command = ["train", *options, "--corpus", text, "--out", str(out)]
+    assert main(command) == 0
+    model, _, notes = checkpoints.load(out)
+    assert type(model.config.mixer).__name__ == "AttentionConfig"
+    assert (model.config.width, model.config.depth) == (16, 4)
+    assert Plan.of(notes["plan"]).training.betas == (0.9, 0.99)
+
+
+def test_a_checkpoint_carries_its_card(text: str, out: Path) -> None:
+    teach(text, out, "--steps", "2", "--seed", "3")
+    notes = checkpoints.load(out).notes
+    assert notes["text"]["tokens"] == len(TEXT)
+    assert (notes["seed"], notes["steps"]) == (3, 2)
+    assert notes["licence"] == "that of the text"
+    plan = Plan.of(notes["plan"])
+    assert (plan.corpus, plan.model.width, plan.training.steps) == (text, 16, 2)
 
 
 def test_a_divergence_is_told_and_the_last_good_model_kept(
@@ -125,6 +273,8 @@ def test_a_divergence_is_told_and_the_last_good_model_kept(
             "train --corpus {text} --mixer hyenna",
             "nearest first: hyena, multihead_hyena",
         ),
+        ("train --preset lapdog", "unknown preset 'lapdog'.*nearest first: laptop"),
+        ("train --corpus {text} --save-every -1", "must be 0 s or more; got -1.0"),
         ("train --corpus {text} --tokenizer word", "unknown tokenizer 'word'"),
         ("train --corpus {text} --steps 0", "steps must be above 0 and finite; got 0"),
         ("train --corpus {text} --depth 0", "depth must be at least 1; got 0"),
@@ -162,7 +312,15 @@ def test_an_error_is_one_readable_line_and_exit_code_1(
 
 
 @pytest.mark.parametrize(
-    "arguments", ["train --step 5", "train --widht 8", "trane", "", "sample --top-k x"]
+    "arguments",
+    [
+        "train --step 5",
+        "train --resume --fresh",
+        "train --widht 8",
+        "trane",
+        "",
+        "sample --top-k x",
+    ],
 )
 def test_bad_usage_is_exit_code_2(
     arguments: str, capsys: pytest.CaptureFixture[str]
@@ -196,13 +354,13 @@ def test_it_runs_as_a_module_and_hands_on_the_exit_code(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_before_the_first_step_keeps_the_older_checkpoint(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, out: Path, text: str
 ) -> None:
     def interrupted(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    out = tmp_path / "model.safetensors"
+    out.parent.mkdir()
     out.write_bytes(b"older")
-    monkeypatch.setattr("minihyena.__main__.train", interrupted)
-    assert main(["train", "--steps", "1", "--out", str(out)]) == 0
+    monkeypatch.setattr(runs, "keep", interrupted)
+    assert teach(text, out, "--steps", "1") == 0
     assert out.read_bytes() == b"older"

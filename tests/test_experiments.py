@@ -34,10 +34,10 @@ from minihyena.experiments import (
     RECIPES,
     Experiment,
     Run,
+    TaskRun,
     Trial,
     equal_parameters,
     parameter_count,
-    run_trial,
     trials,
 )
 from minihyena.experiments.trials import Lessons
@@ -229,7 +229,7 @@ def done(trial: Trial, **fields: Any) -> Run:
     rate, seed = trial.training.learning_rate, trial.seed
     known = {"key": trial.key, "model": trial.model, "task": "a task"}
     known |= {"std": trial.config.std, "learning_rate": rate, "seed": seed}
-    return Run(**(known | made | fields))
+    return TaskRun(**(known | made | fields))
 
 
 @pytest.mark.parametrize(
@@ -272,9 +272,9 @@ def test_a_model_that_has_reached_the_goal_is_not_tried_at_other_rates() -> None
 def test_a_run_ends_once_it_has_reached_the_goal_twice_in_a_row() -> None:
     trial = replace(TINY.trials[0], goal=0.0)
     longer = replace(trial, training=replace(trial.training, steps=20))
-    assert run_trial(longer).steps == 4  # looked at after 2 and 4
+    assert longer.run().steps == 4  # looked at after 2 and 4
     never = replace(longer, goal=1.1)
-    assert run_trial(never).steps == 20
+    assert never.run().steps == 20
 
 
 @pytest.mark.parametrize("task", [AssociativeRecall(6, 4), Majority(2, 5)])
@@ -302,7 +302,7 @@ def test_what_is_tested_was_neither_learned_nor_used_to_choose(
 def test_a_task_that_is_all_test_is_refused() -> None:
     trial = replace(TINY, tasks=(AssociativeRecall(4, 2),)).trials[0]  # one row
     with pytest.raises(ValueError, match="too few different rows to keep 1 of them"):
-        run_trial(trial)
+        trial.run()
 
 
 def test_what_is_used_to_choose_is_not_what_is_tested() -> None:
@@ -390,8 +390,7 @@ def test_every_setting_but_start_rate_seed_and_device_makes_another_key() -> Non
 def test_a_trial_is_the_same_every_time() -> None:
     trial = TINY.trials[0]
     one, two, other = (
-        replace(run_trial(t), seconds=0.0)
-        for t in (trial, trial, replace(trial, seed=1))
+        replace(t.run(), seconds=0.0) for t in (trial, trial, replace(trial, seed=1))
     )
     assert one == two
     assert one.curve != other.curve or one.loss != other.loss
@@ -412,7 +411,7 @@ def test_another_seed_starts_from_other_weights_and_learns_from_other_batches(
     monkeypatch.setattr(trials, "train", look)
     trial = TINY.trials[0]
     for one in (trial, replace(trial, seed=1), trial):
-        run_trial(one)
+        one.run()
     for first, other, again in zip(*seen, strict=True):
         assert torch.equal(first, again)
         assert not torch.equal(first, other)
@@ -499,7 +498,8 @@ def test_a_killed_process_leaves_every_finished_run(
     assert len(found) == 4
 
 
-FIRST = EXPERIMENTS["first_look"]
+TASKS = {name: e for name, e in EXPERIMENTS.items() if isinstance(e, Experiment)}
+FIRST = TASKS["first_look"]
 
 
 def fewer(steps: int) -> Experiment:
@@ -718,10 +718,10 @@ def test_two_processes_are_one_with_the_same_batches(tmp_path: Path) -> None:
 # What is in the list
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", TASKS)
 def test_every_experiment_can_be_run(name: str) -> None:
     """Every model fits its task: two steps, at a length that a test can afford."""
-    experiment = EXPERIMENTS[name]
+    experiment = TASKS[name]
     assert experiment.name == name
     sizes = {}
     for trial in experiment.trials:
@@ -750,9 +750,9 @@ def test_every_experiment_can_be_run(name: str) -> None:
 
 
 def test_the_longest_recall_is_the_one_of_the_abstract() -> None:
-    [task] = EXPERIMENTS["recall_131k"].tasks
+    [task] = TASKS["recall_131k"].tasks
     assert task == AssociativeRecall(30, 131_072)
-    parameters = {t.model: t.parameters for t in EXPERIMENTS["recall_131k"].trials}
+    parameters = {t.model: t.parameters for t in TASKS["recall_131k"].trials}
     assert "hyena" in parameters
     assert len(parameters) > 1
 
@@ -787,10 +787,10 @@ def test_an_unknown_experiment_is_named_with_the_nearest() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "data/results").glob("*.json")))
 def test_every_recorded_experiment_belongs_to_its_plan(path: Path) -> None:
-    if path.stem not in EXPERIMENTS:
+    if path.stem not in TASKS:
         pytest.skip("a record of another kind")
     found = experiments.load(path.stem)
-    plan = EXPERIMENTS[path.stem]
+    plan = TASKS[path.stem]
     tries = [trial for first in plan.trials for trial in plan.tries(first)]
     assert {run.setting for run in found.runs} <= {trial.setting for trial in tries}
     assert json.loads(path.read_text())["experiment"] == path.stem

@@ -30,6 +30,8 @@ FLOORS = [
         "matrices",
         "memory",
         "mixer",
+        "files",
+        "processes",
         "official",
         "official_model",
         "online",
@@ -43,6 +45,13 @@ FLOORS = [
     ["model", "vector_model"],
     [
         "training",
+        "train_config",
+        "losses",
+        "batch_memory",
+        "runs",
+        "run_log",
+        "presets",
+        "race",
         "generation",
         "checkpoints",
         "experiments",
@@ -50,7 +59,7 @@ FLOORS = [
         "subjects",
         "drop_in",
     ],
-    ["explore", "lessons", "doctor", "__main__"],
+    ["explore", "lessons", "doctor", "train_command", "__main__"],
 ]
 HEAVY = {"plotly", "ipywidgets", "anywidget", "IPython", "matplotlib", "scipy", "pooch"}
 

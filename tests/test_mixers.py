@@ -24,8 +24,9 @@ from minihyena import (
 )
 from minihyena.mixer import Mixer
 from minihyena.model import drawing_from
-from minihyena.rivals.attention import LinearAttentionConfig, SlidingWindowConfig
+from minihyena.rivals.attention import SlidingWindowConfig
 from minihyena.rivals.gated import GSSConfig, H3Config, MultiHeadHyenaConfig
+from minihyena.rivals.linear_attention import LinearAttentionConfig
 from minihyena.rivals.recurrent import AFTConfig
 
 WIDTH, LONGEST = 8, 70
@@ -46,6 +47,9 @@ CASES: dict[str, Any] = {
     "attention-1": AttentionConfig(heads=1),
     "attention-no-positions": AttentionConfig(heads=8, rotary=False),
     **{f"window-{w}": SlidingWindowConfig(window=w) for w in (1, 2, 7, 35, 70)},
+    "attention-short-3": AttentionConfig(short_taps=3),
+    "attention-no-positions-short-2": AttentionConfig(rotary=False, short_taps=2),
+    "window-7-short-5": SlidingWindowConfig(window=7, short_taps=5),
     "linear-attention-1": LinearAttentionConfig(heads=1),
     "h3-implicit": H3Config(filter="implicit"),
     "gss-mixing": GSSConfig(channel_mixing=True),
@@ -61,7 +65,7 @@ SHORT_SIGHTED = {
     "multihead-8-fir",
     "sliding_window",
 }
-SHORT_SIGHTED |= {f"window-{w}" for w in (1, 2, 7, 35)}
+SHORT_SIGHTED |= {f"window-{w}" for w in (1, 2, 7, 35)} | {"window-7-short-5"}
 ORDER_BLIND = {"attention-no-positions", "linear_attention", "linear-attention-1"}
 
 every_mixer = pytest.mark.parametrize("case", CASES)
@@ -383,7 +387,9 @@ def test_flops_count_the_products_torch_counts(case: str) -> None:
         mixer(u)
     counted, said = counter.get_total_flops(), mixer.flops(LONGEST, batch=3)
     if isinstance(mixer, SoftmaxAttention) or "linear" in case:
-        assert said == counted  # nothing else in them is worth counting
+        taps = getattr(mixer.config, "short_taps", 1)  # torch does not count its sums
+        short = 2 * taps * 3 * WIDTH * LONGEST * 3 * (taps > 1)
+        assert said == counted + short  # nothing else in them is worth counting
     elif case != "gru":  # torch does not look into a GRU
         assert counted <= said < 100 * counted
 
@@ -391,8 +397,9 @@ def test_flops_count_the_products_torch_counts(case: str) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: AttentionConfig(heads=0), "at least 1; got 0 and None"),
-        (lambda: SlidingWindowConfig(window=0), "at least 1; got 4 and 0"),
+        (lambda: AttentionConfig(heads=0), "at least 1; got 0, None and 1"),
+        (lambda: SlidingWindowConfig(window=0), "at least 1; got 4, 0 and 1"),
+        (lambda: AttentionConfig(short_taps=0), "at least 1; got 4, None and 0"),
         (lambda: LinearAttentionConfig(heads=0), "at least 1; got 0"),
         (lambda: AttentionConfig(heads=4).build(10, 8), "width 10 .* heads = 4"),
         (lambda: AttentionConfig(heads=4).build(12, 8), "even head width"),
@@ -422,6 +429,40 @@ def test_a_window_reads_that_many_inputs(window: int) -> None:
     read = (matrix > 0).sum(-1)
     reach = torch.arange(1, LONGEST + 1).clamp(max=window)
     assert torch.equal(read, reach.expand_as(read))
+
+
+@pytest.mark.parametrize("case", ["attention", "window-1", "window-7", "window-70"])
+def test_flops_that_are_masked_are_those_of_entries_nothing_reads(case: str) -> None:
+    mixer = build(case)
+    for length in (1, 7, 8, 33, LONGEST):
+        matrix = mixer.matrix(draw(1, length, WIDTH))[0, 0]
+        entry = 4 * WIDTH  # a score and a mixing, of all heads
+        unread = mixer.entries(length) - int((matrix > 0).sum())
+        assert mixer.masked_flops(length, batch=3) == 3 * entry * unread
+        assert mixer.masked_flops(length) < mixer.flops(length)
+
+
+@torch.no_grad()
+def test_a_short_convolution_that_looks_at_the_present_alone_changes_nothing() -> None:
+    plain, mixer, u = build("attention"), build("attention-short-3"), draw(2, 9, WIDTH)
+    weights = plain.state_dict()
+    assert not any("short" in name for name in weights)
+    weights["short_filter.weight"] = torch.tensor([0.0, 0.0, 1.0]).expand(24, 1, 3)
+    weights["short_filter.bias"] = torch.zeros(24)
+    mixer.load_state_dict(weights)
+    assert_equal(mixer(u), plain(u))
+
+
+@torch.no_grad()
+def test_the_short_convolution_comes_before_the_positions() -> None:
+    mixer, u = build("attention-short-3"), draw(2, 9, WIDTH)
+    p, weight = mixer.in_proj(u), mixer.short_filter.weight[:, 0]  # (24, 3)
+    late = [torch.cat([torch.zeros_like(p[:, :n]), p[:, : 9 - n]], 1) for n in range(3)]
+    p = sum(weight[:, 2 - n] * x for n, x in enumerate(late)) + mixer.short_filter.bias
+    q, k, v = p.view(2, 9, 3, 4, 2).permute(2, 0, 3, 1, 4)
+    for found, wanted in zip(mixer.heads(u), (q, k, v), strict=True):
+        turned = wanted is not v
+        assert_equal(found, mixer.turn(wanted, 0) if turned else wanted)
 
 
 def test_rotary_scores_depend_on_the_distance_alone() -> None:

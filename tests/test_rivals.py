@@ -21,8 +21,8 @@ from minihyena import (
 )
 from minihyena.matrices import jacobian
 from minihyena.model import drawing_from
-from minihyena.rivals.attention import LinearAttentionConfig, features
 from minihyena.rivals.gated import GSSConfig, H3Config, MultiHeadHyenaConfig
+from minihyena.rivals.linear_attention import LinearAttentionConfig, features
 from minihyena.rivals.recurrent import (
     AFTConfig,
     GRUConfig,

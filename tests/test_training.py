@@ -363,7 +363,8 @@ def test_patience_ends_the_run_and_puts_the_best_model_back() -> None:
             tables.append(model.table.detach().clone())
     assert losses == pytest.approx([3.0, 2.0, 2.5, 2.2])
     assert torch.equal(model.table, tables[1])
-    assert not torch.equal(tables[1], tables[-1])
+    assert torch.equal(tables[-1], tables[1])  # put back with the last record
+    assert not torch.equal(tables[-2], tables[1])
 
 
 def test_without_patience_the_last_model_is_kept() -> None:

@@ -1,27 +1,33 @@
 """The recorded evidence: what is compared, run, resumed and written as JSON."""
 
-from minihyena.experiments.plans import Experiment
+from minihyena.experiments.plans import Comparison, Experiment
 from minihyena.experiments.recipes import RECIPES, Recipe
 from minihyena.experiments.recorded import EXPERIMENTS
-from minihyena.experiments.results import Results, Run, Summary, load
-from minihyena.experiments.running import is_first, processes, run
+from minihyena.experiments.results import Results, Summary, load
+from minihyena.experiments.rows import Run, TaskRun, TextRun
+from minihyena.experiments.running import run
 from minihyena.experiments.sizes import equal_parameters, parameter_count
-from minihyena.experiments.trials import Trial, run_trial
+from minihyena.experiments.texts import Text, TextExperiment, TextTrial
+from minihyena.experiments.trials import TaskTrial, Trial
 
 __all__ = [
     "EXPERIMENTS",
     "RECIPES",
+    "Comparison",
     "Experiment",
     "Recipe",
     "Results",
     "Run",
     "Summary",
+    "TaskRun",
+    "TaskTrial",
+    "Text",
+    "TextExperiment",
+    "TextRun",
+    "TextTrial",
     "Trial",
     "equal_parameters",
-    "is_first",
     "load",
     "parameter_count",
-    "processes",
     "run",
-    "run_trial",
 ]

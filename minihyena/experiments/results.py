@@ -1,57 +1,19 @@
 """What came out of an experiment, as it is kept in data/results."""
 
-import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from minihyena import records
+from minihyena.experiments.rows import Run, TaskRun, as_run
 from minihyena.options import from_fields
 
-__all__ = ["Results", "Run", "Summary", "load", "rescue"]
+__all__ = ["Results", "Summary", "load", "rescue"]
 
 FOLDER = Path("data/results")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One trial that is done."""
-
-    key: str  # of everything that decided it, but for start, learning rate and seed
-    model: str
-    task: str
-    sizes: dict[str, Any]  # of task and model: vocab_size, length, width ...
-    chance: float
-    parameters: int
-    std: float | None  # of matrices at the start: see LMConfig
-    learning_rate: float
-    seed: int
-    steps: int
-    score: float  # on test rows
-    held_out: float  # on held-out rows, by which start and learning rate are chosen
-    loss: float | None  # on held-out rows; None if it diverged
-    seconds: float  # of training
-    curve: tuple[tuple[int, float], ...]  # step, score on held-out rows
-    device: str = "cpu"
-    processes: int = 1
-
-    @property
-    def setting(self) -> tuple[str, float | None, float]:
-        """That of its trial."""
-        return self.key, self.std, self.learning_rate
-
-    @property
-    def start(self) -> str:
-        """The standard deviation of matrices at the start, in words."""
-        return "1/sqrt(inputs)" if self.std is None else f"{self.std:g}"
-
-    @property
-    def merit(self) -> tuple[bool, float, float]:
-        """By which settings are chosen: not diverged, held-out score and loss."""
-        return self.loss is not None, self.held_out, -(self.loss or 0.0)
 
 
 @dataclass(frozen=True)
@@ -96,12 +58,24 @@ class Results:
     threads: int
     runs: tuple[Run, ...]
 
-    def summary(self) -> list[Summary]:
-        """One line for each model and task, in the order of the file."""
+    def chosen(self) -> list[list[Run]]:
+        """For each key, in the order of the file, the runs at the setting that did
+        best: one a seed, seed 0 first.
+        """
         groups: dict[str, list[Run]] = {}
         for run in self.runs:
             groups.setdefault(run.key, []).append(run)
-        return [_summary(group) for group in groups.values()]
+        return [_best(group) for group in groups.values()]
+
+    def summary(self) -> list[Summary]:
+        """One line for each model and task, in the order of the file.
+
+        Raises ValueError for runs on texts, which have no scores: see curves.
+        """
+        if any(not isinstance(run, TaskRun) for run in self.runs):
+            raise ValueError(f"{self.experiment} is of texts, which have no scores")
+        chosen = ([r for r in g if isinstance(r, TaskRun)] for g in self.chosen())
+        return [_summary(runs) for runs in chosen]
 
     def save(self, path: Path | str) -> None:
         """Write JSON; the old file stays whole until the new one is."""
@@ -110,13 +84,15 @@ class Results:
         records.write(path, head, rows)
 
 
-def _summary(runs: Sequence[Run]) -> Summary:
+def _best(runs: Sequence[Run]) -> list[Run]:
     tried = min(run.seed for run in runs)  # 0, where nothing was lost
     first = max((run for run in runs if run.seed == tried), key=lambda run: run.merit)
-    chosen = sorted(
-        (run for run in runs if run.setting == first.setting),
-        key=lambda run: run.seed,
-    )
+    same = (run for run in runs if run.setting == first.setting)
+    return sorted(same, key=lambda run: run.seed)
+
+
+def _summary(chosen: Sequence[TaskRun]) -> Summary:
+    first = chosen[0]
     return Summary(
         first.model,
         first.task,
@@ -127,22 +103,6 @@ def _summary(runs: Sequence[Run]) -> Summary:
         first.parameters,
         first.chance,
     )
-
-
-def as_run(fields: Mapping[str, Any]) -> Run:
-    """A row of the file; ValueError, TypeError or KeyError if it is none."""
-    run = from_fields(Run, fields)
-    numbers = [run.chance, run.learning_rate, run.score, run.held_out, run.seconds]
-    numbers += [n for n in (run.loss, run.std) if n is not None]
-    curve = tuple((int(step), float(score)) for step, score in run.curve)
-    if not (
-        all(isinstance(text, str) for text in (run.key, run.model, run.task))
-        and all(type(whole) is int for whole in (run.seed, run.steps, run.parameters))
-        and all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
-        and isinstance(run.sizes, dict)
-    ):
-        raise ValueError(f"a run has values of the wrong kind: {dict(fields)}")
-    return replace(run, curve=curve)
 
 
 def load(name: Path | str) -> Results:

@@ -1,29 +1,25 @@
 """Runs experiments: one trial after another, each kept as soon as it is done."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
-
-import torch
-from filelock import FileLock, Timeout
-from torch import distributed
 
 from minihyena.benchmark import provenance
-from minihyena.experiments.plans import Experiment
-from minihyena.experiments.results import FOLDER, Results, Run, load, rescue
-from minihyena.experiments.trials import Watch, run_trial
+from minihyena.experiments.plans import Comparison
+from minihyena.experiments.results import FOLDER, Results, load, rescue
+from minihyena.experiments.rows import Run
+from minihyena.experiments.trials import Watch
+from minihyena.files import only_here
+from minihyena.processes import from_first, is_first
 
-__all__ = ["is_first", "processes", "run"]
+__all__ = ["run"]
 
 Identity = tuple[tuple[str, float | None, float], int]  # a run's setting and seed
-Result = TypeVar("Result")
 
 
 def run(
-    experiment: Experiment,
+    experiment: Comparison,
     seeds: int = 3,
     folder: Path | str = FOLDER,
     *,
@@ -47,7 +43,7 @@ def run(
     command += f" --steps {experiment.steps}"
     done: list[Run] = []
     with _alone(path):
-        known, whole = _from_first(lambda: _known(path, experiment, say))
+        known, whole = from_first(lambda: _known(path, experiment, say))
 
         def keep() -> None:
             if is_first():
@@ -61,7 +57,7 @@ def run(
         trial = next(plan, None)
         while trial is not None:
             found = known.pop((trial.setting, trial.seed), None)
-            done.append(found or run_trial(trial, watch))
+            done.append(found or trial.run(watch))
             if found is None:
                 keep()
             yield done[-1]
@@ -71,27 +67,8 @@ def run(
                 trial = None
 
 
-@contextmanager
-def processes(device: str) -> Iterator[str]:
-    """Under torchrun: join the other processes, and leave them at the end.
-
-    Yields the device this process should use.
-    """
-    if not torch.distributed.is_torchelastic_launched():
-        yield device
-        return
-    gpu = device.startswith("cuda")
-    if gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    distributed.init_process_group("nccl" if gpu else "gloo")
-    try:
-        yield f"cuda:{os.environ['LOCAL_RANK']}" if gpu else device
-    finally:
-        distributed.destroy_process_group()
-
-
 def _known(
-    path: Path, experiment: Experiment, say: Callable[[str], None]
+    path: Path, experiment: Comparison, say: Callable[[str], None]
 ) -> tuple[dict[Identity, Run], bool]:
     """The runs in the file that belong to the experiment as it is now, and whether
     they are all there is.
@@ -128,41 +105,9 @@ def _aside(path: Path) -> str:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Nobody else writes this file meanwhile; the system lets go of a killed run's."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
-
-    def take() -> None:
-        try:
-            lock.acquire()
-        except Timeout:
-            raise RuntimeError(
-                f"another run is writing {path}; let it end, or choose another --out"
-            ) from None
-
-    _from_first(take)
-    try:
+    """Nobody else writes this file meanwhile; of several processes, the first sees to
+    it for all.
+    """
+    with ExitStack() as held:
+        from_first(lambda: held.enter_context(only_here(path)))
         yield
-    finally:
-        lock.release()
-
-
-def is_first() -> bool:
-    """Whether this process writes and speaks for all."""
-    return not distributed.is_initialized() or distributed.get_rank() == 0
-
-
-def _from_first(act: Callable[[], Result]) -> Result:
-    """What the first process finds by `act`, or its error, in all of them."""
-    found: list[Any] = [None, None]
-    if is_first():
-        try:
-            found[0] = act()
-        except Exception as error:  # the others wait for it
-            found[1] = error
-    if distributed.is_initialized():
-        distributed.broadcast_object_list(found)
-    if found[1] is not None:
-        raise found[1]
-    result: Result = found[0]
-    return result

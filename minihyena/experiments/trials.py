@@ -1,23 +1,24 @@
-"""One model on one task from one seed: trained from scratch, then tested."""
+"""One model from one seed, trained from scratch; on a task: then tested."""
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import torch
-from torch import distributed
 
 from minihyena.experiments.recipes import builder
-from minihyena.experiments.results import Run
+from minihyena.experiments.rows import Run, TaskRun
 from minihyena.experiments.sizes import parameter_count
+from minihyena.losses import Source
 from minihyena.model import LanguageModel, LMConfig
 from minihyena.options import to_fields
+from minihyena.processes import count, over_processes
 from minihyena.tasks import Batch, Examples, Task
-from minihyena.training import Diverged, Record, TrainConfig, over_processes, train
+from minihyena.training import Diverged, Record, TrainConfig, train
 
-__all__ = ["Lessons", "Stages", "Trial", "Watch", "plain", "run_trial"]
+__all__ = ["Lessons", "Stages", "TaskTrial", "Trial", "Watch", "plain"]
 
 TEST_SEED = 2**31 + 1  # of test rows; the held-out rows have a seed of their own
 TEST_TOKENS, HELD_OUT_TOKENS = 2**18, 2**14  # about so many ...
@@ -31,28 +32,35 @@ Stages = tuple[tuple[float, int, int], ...]
 
 @dataclass(frozen=True)
 class Trial:
-    """One model on one task, from one seed: everything that decides what comes out."""
+    """One model from one seed, and everything that decides what comes out of it."""
 
     model: str  # its name in the experiment
-    task: Task
-    width: int  # of the model that sets the size
     config: LMConfig
     training: TrainConfig
-    stages: Stages
-    goal: float
     seed: int
+
+    @property
+    def subject(self) -> Any:
+        """What it learns: trials of the same one are compared."""
+        raise NotImplementedError
+
+    @property
+    def settings(self) -> list[Any]:
+        """Plain values: what the key is made of."""
+        raise NotImplementedError
+
+    def build(self, generator: torch.Generator) -> LanguageModel:
+        """The untrained model."""
+        raise NotImplementedError
+
+    def run(self, watch: "Watch | None" = None) -> Run:
+        """Train from scratch, then look how good it is."""
+        raise NotImplementedError
 
     @property
     def key(self) -> str:
         """The same for trials that differ in start, learning rate, seed or device."""
-        settings = [
-            self.model,
-            *map(plain, (self.task, self.config, self.training)),
-            self.width,
-            self.stages,
-            self.goal,
-        ]
-        text = json.dumps(settings, sort_keys=True)
+        text = json.dumps(self.settings, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -60,14 +68,29 @@ class Trial:
         """Key, start and learning rate: the same for trials that differ in the seed."""
         return self.key, self.config.std, self.training.learning_rate
 
-    def build(self, generator: torch.Generator) -> LanguageModel:
-        """The untrained model."""
-        return builder(self.task, generator)(self.config)
-
     @property
     def parameters(self) -> int:
         """Trained numbers of the model."""
-        return parameter_count(self.config, builder(self.task))
+        return parameter_count(self.config, lambda _: self.build(torch.Generator()))
+
+    def begun(self, source: Source) -> tuple[LanguageModel, Iterator[Record]]:
+        """A new model, and its steps: weights and batches of the trial's seed."""
+        model = self.build(torch.Generator().manual_seed(self.seed))
+        batches = torch.Generator().manual_seed(self.seed)
+        return model, train(model, source, self.training, generator=batches)
+
+    def common(self, model: LanguageModel) -> dict[str, Any]:
+        """What every run says of its trial."""
+        return {
+            "key": self.key,
+            "model": self.model,
+            "parameters": model.parameter_count(),
+            "learning_rate": self.training.learning_rate,
+            "std": self.config.std,
+            "seed": self.seed,
+            "device": self.training.device.partition(":")[0],
+            "processes": count(),
+        }
 
 
 NO_PART = {
@@ -77,7 +100,10 @@ NO_PART = {
 }
 # Fields younger than some record: at their default they play no part in the key, so
 # that older runs stay what they are. (Class, field.)
-LATER: set[tuple[str, str]] = set()
+LATER = {
+    (attention, "short_taps")
+    for attention in ("AttentionConfig", "SlidingWindowConfig")
+}
 
 
 def plain(config: Any) -> Any:
@@ -94,7 +120,67 @@ def plain(config: Any) -> Any:
     }
 
 
+# Sees every step, and the score on what is held out where it was taken.
 Watch = Callable[[Trial, Record, float | None], None]
+
+
+@dataclass(frozen=True)
+class TaskTrial(Trial):
+    """One model on one task."""
+
+    task: Task
+    width: int  # of the model that sets the size
+    stages: Stages
+    goal: float
+
+    @property
+    def subject(self) -> Task:
+        return self.task
+
+    @property
+    def settings(self) -> list[Any]:
+        configs = map(plain, (self.task, self.config, self.training))
+        return [self.model, *configs, self.width, self.stages, self.goal]
+
+    def build(self, generator: torch.Generator) -> LanguageModel:
+        return builder(self.task, generator)(self.config)
+
+    def run(self, watch: Watch | None = None) -> TaskRun:
+        """Train from scratch, then score on test rows that were never trained on.
+
+        It ends early after two scores in a row on held-out rows that reach the goal. A
+        model that diverges is scored as it was at its last finite loss.
+        """
+        task, lessons = self.task, Lessons(self)
+        model, steps = self.begun(lessons)
+        curve: list[tuple[int, float]] = []
+        step, loss, seconds = 0, None, 0.0
+        try:
+            for record in steps:
+                step, seconds, score = record.step, record.seconds, None
+                if record.validation_loss is not None:
+                    loss = round(record.validation_loss, 4)
+                    score = over_processes(task.test(model, lessons.held_out))
+                    curve.append((step, round(score, 4)))
+                if watch:
+                    watch(self, record, score)
+                if len(curve) > 1 and min(curve[-2][1], curve[-1][1]) >= self.goal:
+                    break
+        except Diverged:
+            loss = None
+        sizes = {"width": self.width, "depth": self.config.depth}
+        return TaskRun(
+            **self.common(model),
+            task=type(task).__name__,
+            sizes=to_fields(task, {}) | sizes,
+            chance=task.chance,
+            steps=step,
+            score=round(over_processes(task.test(model, lessons.test)), 4),
+            held_out=curve[-1][1] if curve else 0.0,
+            loss=loss,
+            seconds=round(seconds, 1),
+            curve=tuple(curve),
+        )
 
 
 class Lessons:
@@ -106,7 +192,7 @@ class Lessons:
     Nguyen et al. 2023, arXiv 2306.15794, 3.2.)
     """
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: TaskTrial) -> None:
         self.trial, self.drawn = trial, 0
         task = self.task = trial.task.for_training
         length = task.input_length
@@ -154,52 +240,6 @@ class Lessons:
     def windows(self, split: str, length: int) -> Batch:
         """The held-out rows, of whole length."""
         return self.whole.windows(split, length)
-
-
-def run_trial(trial: Trial, watch: Watch | None = None) -> Run:
-    """Train from scratch, then score on test rows that were never trained on.
-
-    It ends early after two scores in a row on held-out rows that reach the goal. A
-    model that diverges is scored as it was at its last finite loss.
-    """
-    task, lessons = trial.task, Lessons(trial)
-    model = trial.build(torch.Generator().manual_seed(trial.seed))
-    batches = torch.Generator().manual_seed(trial.seed)
-    curve: list[tuple[int, float]] = []
-    step, loss, seconds = 0, None, 0.0
-    try:
-        for record in train(model, lessons, trial.training, generator=batches):
-            step, seconds, score = record.step, record.seconds, None
-            if record.validation_loss is not None:
-                loss = round(record.validation_loss, 4)
-                score = over_processes(task.test(model, lessons.held_out))
-                curve.append((step, round(score, 4)))
-            if watch:
-                watch(trial, record, score)
-            if len(curve) > 1 and min(curve[-2][1], curve[-1][1]) >= trial.goal:
-                break
-    except Diverged:
-        loss = None
-    sizes = to_fields(task, {}) | {"width": trial.width, "depth": trial.config.depth}
-    return Run(
-        key=trial.key,
-        model=trial.model,
-        task=type(task).__name__,
-        sizes=sizes,
-        chance=task.chance,
-        parameters=model.parameter_count(),
-        learning_rate=trial.training.learning_rate,
-        std=trial.config.std,
-        seed=trial.seed,
-        steps=step,
-        score=round(over_processes(task.test(model, lessons.test)), 4),
-        held_out=curve[-1][1] if curve else 0.0,
-        loss=loss,
-        seconds=round(seconds, 1),
-        curve=tuple(curve),
-        device=trial.training.device.partition(":")[0],
-        processes=distributed.get_world_size() if distributed.is_initialized() else 1,
-    )
 
 
 def _rows(length: int, tokens: int, limits: tuple[int, int]) -> int:

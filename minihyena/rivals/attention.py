@@ -1,4 +1,4 @@
-"""Attention, causal: softmax over all of the past, over a window of it, and linear.
+"""Attention, causal: softmax over all of the past, or over a window of it.
 
 B batch, L length, D width, G heads of width P = D / G.
 """
@@ -10,18 +10,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
-from minihyena.mixer import DECODERS, Mixer
+from minihyena.mixer import DECODERS, Mixer, by_channel
+from minihyena.online import DirectConv
+from minihyena.recurrence import running_short, short_conv
 from minihyena.rivals.kv_cache import KVCache
 
 __all__ = [
     "AttentionConfig",
-    "LinearAttention",
-    "LinearAttentionConfig",
+    "HeadedMixer",
     "SlidingWindowConfig",
     "SoftmaxAttention",
+    "cut",
 ]
-
-CHUNK = 64  # steps that linear attention treats as a square
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,22 @@ class AttentionConfig:
     """Heads of width D / heads. Without positions attention cannot tell order:
 
     `rotary` turns queries and keys by their position (arXiv 2104.09864). With a
-    `window` of w, output t reads the w inputs t - w + 1 .. t only.
+    `window` of w, output t reads the w inputs t - w + 1 .. t only. With `short_taps`
+    of K > 1 queries, keys and values, before they are turned, go through the short
+    convolution that Hyena's projections have: each is mixed with the K - 1 before it.
     """
 
     heads: int = 4
     rotary: bool = True
     window: int | None = None
+    short_taps: int = 1  # of a short convolution after the projections; 1: none
 
     def __post_init__(self) -> None:
-        if self.heads < 1 or (self.window is not None and self.window < 1):
+        window = 1 if self.window is None else self.window
+        if min(self.heads, window, self.short_taps) < 1:
             raise ValueError(
-                "heads and window must be at least 1; "
-                f"got {self.heads} and {self.window}"
+                "heads, window and short_taps must be at least 1; "
+                f"got {self.heads}, {self.window} and {self.short_taps}"
             )
 
     def build(self, width: int, max_length: int) -> "SoftmaxAttention":
@@ -52,22 +56,6 @@ class SlidingWindowConfig(AttentionConfig):
     """Softmax attention over the last `window` inputs (arXiv 2004.05150)."""
 
     window: int | None = 64
-
-
-@dataclass(frozen=True)
-class LinearAttentionConfig:
-    """Heads of width D / heads. It has no positions: rotary ones would make weights
-    negative, so order reaches it through the other layers only.
-    """
-
-    heads: int = 4
-
-    def __post_init__(self) -> None:
-        if self.heads < 1:
-            raise ValueError(f"heads must be at least 1; got {self.heads}")
-
-    def build(self, width: int, max_length: int) -> "LinearAttention":
-        return LinearAttention(width, max_length, self)
 
 
 class HeadedMixer(Mixer):
@@ -87,8 +75,12 @@ class HeadedMixer(Mixer):
     def heads(self, u: Tensor, time: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """u (B, L, D), the first at `time` -> queries, keys, values (B, G, L, P)."""
         self.check(u)
-        split = self.in_proj(u).unflatten(-1, (3, self.groups, -1))
-        q, k, v = split.permute(2, 0, 3, 1, 4)
+        return self.split(self.in_proj(u))
+
+    def split(self, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Projections (B, L, 3 D) -> queries, keys, values (B, G, L, P)."""
+        head = self.width // self.groups
+        q, k, v = p.view(*p.shape[:2], 3, self.groups, head).permute(2, 0, 3, 1, 4)
         return q, k, v
 
     def values(self, u: Tensor) -> Tensor:
@@ -116,6 +108,12 @@ class SoftmaxAttention(HeadedMixer):
                 f"{config.heads} heads makes it {width // config.heads}"
             )
         self.config = config
+        self.short_filter: Any = None
+        if config.short_taps > 1:
+            streams = 3 * width
+            self.short_filter = nn.Conv1d(
+                streams, streams, config.short_taps, groups=streams
+            )
         half = width // config.heads // 2
         rates = 10_000.0 ** (-torch.arange(half) / max(half, 1))
         angles = torch.arange(max_length)[:, None] * rates
@@ -135,9 +133,23 @@ class SoftmaxAttention(HeadedMixer):
     def decoders(self) -> tuple[str, ...]:
         return DECODERS[self.config.window is None :]
 
-    def heads(self, u: Tensor, time: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """u (B, L, D), the first at `time` -> queries, keys, values (B, G, L, P)."""
-        q, k, v = super().heads(u)
+    def heads(
+        self, u: Tensor, time: int = 0, short: DirectConv | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """u (B, L, D), the first at `time` -> queries, keys, values (B, G, L, P).
+
+        `short`: the short convolution as it runs, if there are inputs before these.
+        """
+        if self.short_filter is None:
+            q, k, v = super().heads(u)
+        else:
+            self.check(u)
+            p = by_channel(self.in_proj, u)
+            if short is None:
+                p = short_conv(self.short_filter, p)
+            else:
+                p = short.extend(p) + self.short_filter.bias[:, None]
+            q, k, v = self.split(p.mT.contiguous())  # fast attention wants it so
         if not self.config.rotary:
             return q, k, v
         return self.turn(q, time), self.turn(k, time), v
@@ -160,26 +172,42 @@ class SoftmaxAttention(HeadedMixer):
         return matrix
 
     def memory(self, batch: int, length: int, decoder: str) -> list[Any]:
-        return [KVCache(length, self.config.window)]
+        past = KVCache(length, self.config.window)
+        short = self.short_filter
+        return [past] if short is None else [past, running_short(short)]
 
     def advance(
         self, u: Tensor, memory: list[Any], time: int
     ) -> tuple[Tensor, list[Any]]:
-        q, k, v = self.heads(u, time)
+        q, k, v = self.heads(u, time, *memory[1:])
         k_past, v_past = memory[0].extend(k, v)
         if time:
             return self.output(scaled_dot_product_attention(q, k_past, v_past)), memory
         return self.output(self.mix(q, k, v)), memory
 
     def flops(self, length: int, batch: int = 1) -> float:
-        """Projections, scores and mixing; these over the whole square, or squares of
-        window x 2 window, as they are computed.
+        """Projections and their short convolution, scores and mixing; these over the
+        whole square, or squares of window x 2 window, as they are computed.
         """
+        taps, width = self.config.short_taps, self.width
+        short = 6 * taps * width * length if taps > 1 else 0
+        projections = 8 * width**2 * length
+        return batch * (projections + short + 4 * width * self.entries(length))
+
+    def masked_flops(self, length: int, batch: int = 1) -> float:
+        """Those of `flops` that are spent on entries the mask then takes out: what an
+        attention need not do that computes only what is read.
+        """
+        window = min(length, self.config.window or length)
+        read = window * length - window * (window - 1) // 2
+        return batch * 4 * self.width * (self.entries(length) - read)
+
+    def entries(self, length: int) -> int:
+        """How many entries of the matrix are computed for a head."""
         window = self.config.window
-        square = length**2
-        if window is not None and window < length:
-            square = 2 * window**2 * -(-length // window)
-        return batch * (8 * self.width**2 * length + 4 * self.width * square)
+        if window is None or window >= length:
+            return length**2
+        return 2 * window**2 * -(-length // window)
 
 
 def window_attention(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
@@ -205,78 +233,3 @@ def cut(x: Tensor, size: int) -> Tensor:
     batch, heads, length, width = x.shape
     x = pad(x, (0, 0, 0, -length % size))
     return x.reshape(batch, heads, -1, size, width)
-
-
-def features(x: Tensor) -> Tensor:
-    """elu(x) + 1, which is e^x below 0; written so, it keeps its digits there.
-
-    It never falls below e^-30, so no row of weights adds up to 0.
-    """
-    return torch.where(x > 0, x + 1, x.clamp(-30, 0).exp())
-
-
-class LinearAttention(HeadedMixer):
-    """(B, L, D) -> (B, L, D): y = A v, A[t, s] = f(q_t).f(k_s) / sum over r <= t of
-    f(q_t).f(k_r), with f(x) = elu(x) + 1; a step costs O(P^2).
-
-    Raises ValueError for a width that the heads do not divide.
-    Source: Katharopoulos et al. 2020 (arXiv 2006.16236).
-    """
-
-    def __init__(
-        self,
-        width: int,
-        max_length: int,
-        config: LinearAttentionConfig = LinearAttentionConfig(),
-    ) -> None:
-        super().__init__(width, max_length, config.heads)
-        self.config = config
-
-    def heads(self, u: Tensor, time: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """Features f(q), f(k) of queries and keys, and values: (B, G, L, P) each."""
-        q, k, v = super().heads(u)
-        return features(q), features(k), v
-
-    @property
-    def decoders(self) -> tuple[str, ...]:
-        return DECODERS
-
-    def forward(self, u: Tensor) -> Tensor:
-        return self.advance(u, self.memory(len(u)), 0)[0]
-
-    def matrix(self, u: Tensor) -> Tensor:
-        """A: (B, G, L, L); rows are non-negative and sum to 1."""
-        self.check_matrix(u, self.groups)
-        q, k, _ = self.heads(u)
-        scores = (q @ k.transpose(-1, -2)).tril()
-        return scores / scores.sum(-1, keepdim=True)
-
-    def memory(self, batch: int, length: int = 0, decoder: str = "") -> list[Any]:
-        """The sum of f(k) v, and of f(k): (B, G, P, P + 1)."""
-        head = self.width // self.groups
-        return [self.zeros(batch, self.groups, head, head + 1)]
-
-    def advance(
-        self, u: Tensor, memory: list[Any], time: int
-    ) -> tuple[Tensor, list[Any]]:
-        """Squares of CHUNK steps, and the sum over all before."""
-        length = u.shape[1]
-        q, k, v = self.heads(u)
-        q, k, v = (
-            cut(x, min(CHUNK, length))
-            for x in (q, k, pad(v, (0, 1), value=1))  # the 1 adds up the weights
-        )
-        new = (k.transpose(-1, -2) @ v).to(memory[0].dtype)
-        sums = torch.cat([memory[0][:, :, None], new], dim=2).cumsum(2)
-        mixed = (q @ k.transpose(-1, -2)).tril() @ v + q @ sums[:, :, :-1]
-        mixed = mixed.flatten(2, 3)[:, :, :length]
-        y = self.output(mixed[..., :-1] / mixed[..., -1:])
-        return y, [sums[:, :, -1]]
-
-    def flops(self, length: int, batch: int = 1) -> float:
-        """Projections and the products of every chunk."""
-        head = self.width // self.groups
-        steps = CHUNK * -(-length // CHUNK)
-        mixing = 2 * steps * self.groups * (CHUNK + 2 * head) * (head + 1)
-        scores = 2 * steps * CHUNK * self.width
-        return batch * (8 * self.width**2 * length + mixing + scores)

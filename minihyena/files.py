@@ -1,0 +1,60 @@
+"""Files that are whole or not there, and of which one process at a time is master."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+__all__ = ["only_here", "write_whole"]
+
+
+def write_whole(path: Path | str, content: bytes) -> None:
+    """Whatever happens meanwhile, the file holds what it held, or all of `content`.
+
+    Raises OSError (a full disk, a folder that cannot be written): the old file stays.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """A new name survives a power cut once its folder is on the disk, too."""
+    with suppress(OSError):  # Windows opens no folders, and needs it not
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+@contextmanager
+def only_here(path: Path | str) -> Iterator[None]:
+    """Nobody else writes this file meanwhile; the system lets go of a killed process's.
+
+    Raises RuntimeError if another process is at it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RuntimeError(
+            f"another run is writing {path}; let it end, or choose another --out"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-__all__ = ["only_here", "write_whole"]
+__all__ = ["beside", "only_here", "write_whole"]
+
+
+def beside(path: Path | str, suffix: str) -> Path:
+    """A file that belongs to `path`: runs/a.safetensors, .csv -> runs/a.csv."""
+    path = Path(path)
+    return path.with_name(path.name.removesuffix(".safetensors") + suffix)
 
 
 def write_whole(path: Path | str, content: bytes) -> None:

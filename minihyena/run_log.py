@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from minihyena.files import write_whole
+from minihyena.files import beside, write_whole
 from minihyena.train_config import Record
 
 __all__ = ["EventLog", "RunLog", "read_log"]
@@ -25,8 +25,8 @@ class RunLog:
     """
 
     def __init__(self, path: Path | str, step: int = 0) -> None:
-        self.path = Path(path).with_suffix(".csv")
-        known = read_log(self.path) if step and self.path.exists() else []
+        self.path = beside(path, ".csv")
+        known = read_log(path) if step and self.path.exists() else []
         rows = [_row(record) for record in known if record.step <= step]
         write_whole(self.path, _table([HEADER, *rows]))
         self._waiting: list[list[Any]] = []
@@ -53,7 +53,7 @@ def read_log(path: Path | str) -> list[Record]:
 
     Raises FileNotFoundError, and ValueError for a table of something else.
     """
-    path = Path(path).with_suffix(".csv")
+    path = beside(path, ".csv")
     found = []
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)

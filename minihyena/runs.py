@@ -8,14 +8,11 @@ runs/mine.run and runs/mine.run.old are its last two states, runs/mine.csv its r
 
 import hashlib
 import json
-import signal
-import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
@@ -23,11 +20,12 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, uint8
 
 from minihyena.checkpoints import KINDS
-from minihyena.files import only_here, write_whole
+from minihyena.files import beside, only_here, write_whole
 from minihyena.model import LanguageModel
 from minihyena.options import to_fields
 from minihyena.processes import count, from_first, is_first, over_processes
 from minihyena.run_log import RunLog
+from minihyena.signals import signals_wait
 from minihyena.training import Record, Training
 
 __all__ = [
@@ -72,14 +70,14 @@ def keep(
     # Of several processes one must not leave while the others wait for it.
     together: AbstractContextManager[list[int]] = nullcontext([])
     if count() > 1:
-        together = _signals_wait()
+        together = signals_wait()
     with _mine(path), together as before:
         resume(run, path)
         log = RunLog(path, run.step) if is_first() else None
         saved, due = run.step, time.monotonic() + seconds
         try:
             while True:
-                with _signals_wait() as signals:
+                with signals_wait() as signals:
                     record = next(run, None)
                     if log and record:
                         log.add(record)
@@ -234,8 +232,7 @@ def _digest(state: Mapping[str, Tensor]) -> str:
 
 def _files(path: Path | str) -> tuple[Path, Path]:
     """Where the newest state is, and the one before it."""
-    path = Path(path)
-    return path.with_suffix(".run"), path.with_suffix(".run.old")
+    return beside(path, ".run"), beside(path, ".run.old")
 
 
 def _unsaved(step: int, saved: int, error: OSError) -> str:
@@ -255,33 +252,3 @@ def _mine(path: Path | str) -> Iterator[None]:
     finally:
         if is_first():
             lock.__exit__(None, None, None)
-
-
-@contextmanager
-def _signals_wait() -> Iterator[list[int]]:
-    """SIGINT and SIGTERM wait until the end, and then do what they would have done.
-
-    Yields those that came. In a thread other than the main one, which gets no signals,
-    nothing changes.
-    """
-    came: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield came
-        return
-
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-
-    heard = [
-        s
-        for s in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(s) not in (signal.SIG_IGN, None)
-    ]
-    before = {s: signal.signal(s, note) for s in heard}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for caught in dict.fromkeys(came):
-        signal.raise_signal(caught)

@@ -13,6 +13,7 @@ import torch
 from minihyena import checkpoints, corpora, runs
 from minihyena.benchmark import command, provenance
 from minihyena.errors import choose
+from minihyena.files import beside
 from minihyena.model import LanguageModel, mixers
 from minihyena.presets import PRESETS, Plan
 from minihyena.processes import from_first, is_first, processes
@@ -81,7 +82,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=Path(),
         metavar="FOLDER",
-        help="write event files too (default folder: --out without its suffix)",
+        help="write event files too (default folder: OUT.events)",
     )
 
 
@@ -201,8 +202,8 @@ def _events(options: argparse.Namespace) -> AbstractContextManager[EventLog | No
     """TensorBoard's files, if they are wanted."""
     if options.tensorboard is None or not is_first():
         return nullcontext()
-    beside = options.tensorboard == Path()
-    return EventLog(options.out.with_suffix("") if beside else options.tensorboard)
+    default = beside(options.out, ".events")
+    return EventLog(default if options.tensorboard == Path() else options.tensorboard)
 
 
 def _parts(run: Training) -> tuple[LanguageModel, corpora.Corpus]:

@@ -6,7 +6,7 @@ for record in train(model, corpus, TrainConfig(steps=1000)):
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from minihyena.losses import Source, evaluate, token_loss
 from minihyena.processes import count, from_all, over_processes, rank
 from minihyena.tasks.base import is_scored
 from minihyena.train_config import Record, TrainConfig
+from minihyena.training_state import Snapshot, random_state, set_random_state
 
 __all__ = ["Diverged", "Record", "TrainConfig", "Training", "train"]
 
@@ -53,10 +54,8 @@ class Training(Iterator[Record]):
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         # The model at its last finite loss, and at its best one on held-out text.
-        self._good, self._best = (
-            _Snapshot(self._parameters),
-            _Snapshot(self._parameters),
-        )
+        self._good = Snapshot(self._parameters)
+        self._best = Snapshot(self._parameters)
         flops = getattr(model, "flops", lambda length, batch: math.nan)
         self._cost = 3 * flops(config.length, config.batch_size)
         self.step, self.seconds = 0, 0.0
@@ -165,7 +164,7 @@ class Training(Iterator[Record]):
             state |= {f"{name}.{i}": copy for i, copy in enumerate(snapshot.copies)}
         if self.generator is not None:
             state["generator"] = self.generator.get_state()
-        for i, own in enumerate(from_all(_random_state())):  # of dropout
+        for i, own in enumerate(from_all(random_state())):  # of dropout
             state |= {f"random.{i}.{device}": t for device, t in own.items()}
         return state
 
@@ -203,10 +202,10 @@ class Training(Iterator[Record]):
             self._ended = bool(ended)
         except (KeyError, RuntimeError, ValueError) as error:
             raise ValueError(f"this is the state of another run: {error}") from error
-        _set_random_state(part(f"random.{rank()}"))  # none of a process that is new
+        set_random_state(part(f"random.{rank()}"))  # none of a process that is new
         self._within = False
 
-    def _snapshots(self) -> dict[str, "_Snapshot"]:
+    def _snapshots(self) -> dict[str, "Snapshot"]:
         kept = {"good": self._good}
         return kept if self.config.patience is None else kept | {"best": self._best}
 
@@ -233,28 +232,6 @@ def train(
     back.
     """
     return Training(model, source, config, generator)
-
-
-class _Snapshot:
-    """A copy of parameters, to be put back."""
-
-    def __init__(self, parameters: Sequence[Tensor]) -> None:
-        self.parameters = list(parameters)
-        self.copies = [p.detach().clone() for p in parameters]
-
-    @torch.no_grad()
-    def take(self) -> None:
-        torch._foreach_copy_(self.copies, self.parameters)
-
-    def hold(self, copies: Sequence[Tensor]) -> None:
-        """Others than it took; ValueError if they do not fit."""
-        if [c.shape for c in copies] != [c.shape for c in self.copies]:
-            raise ValueError("its parameters have other shapes")
-        torch._foreach_copy_(self.copies, list(copies))
-
-    @torch.no_grad()
-    def put_back(self) -> None:
-        torch._foreach_copy_(self.parameters, self.copies)
 
 
 def _advice(step: int, found: str, config: TrainConfig) -> str:
@@ -291,21 +268,6 @@ def _check_vocabulary(model: nn.Module, source: Source) -> None:
             f"the model knows {made_for} tokens and the text has {given}; make the "
             "model with vocab_size=corpus.tokenizer.vocab_size"
         )
-
-
-def _random_state() -> dict[str, Tensor]:
-    """That of torch's own generators."""
-    state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
-    return state
-
-
-def _set_random_state(state: Mapping[str, Tensor]) -> None:
-    if "cpu" in state:
-        torch.set_rng_state(state["cpu"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
 
 
 def _groups(model: nn.Module, config: TrainConfig) -> list[dict[str, object]]:

@@ -217,7 +217,7 @@ def test_tensorboard_files_hold_every_step_once(
     stopped_early(text, out, monkeypatch)
     options = ["--resume", "--out", str(out), "--tensorboard"]
     assert main(["train", *options]) == 0
-    events = accumulator.EventAccumulator(str(out.with_suffix("")))
+    events = accumulator.EventAccumulator(str(out.with_suffix(".events")))
     events.Reload()
     expected = losses_of(out)[3:]
     found = [(e.step, e.value) for e in events.Scalars("loss/batch")]

@@ -31,7 +31,6 @@ from minihyena.model import drawing_from
 from minihyena.rivals.gated import GSSConfig, H3Config, MultiHeadHyenaConfig
 from minihyena.rivals.modal import ModalConfig, ModalConv, Modes
 
-ROOT = Path(__file__).resolve().parents[1]
 ROUGH = ImplicitConfig(bands=16, sine_frequency=14.0)
 
 
@@ -424,9 +423,7 @@ def test_a_distilled_model_is_saved_and_trained_as_any_other(tmp_path: Path) -> 
 @torch.no_grad()
 def test_a_trained_model_needs_few_modes() -> None:
     """The model that the notebooks open: at order 4 its loss does not rise by 0.01."""
-    model, tokenizer, notes = checkpoints.load(
-        ROOT / "data" / "checkpoints" / "python_docs.safetensors"
-    )
+    model, tokenizer, notes = checkpoints.load("python_docs")
     text, length = tokenizer.encode(notes["held_out"]), model.config.max_length
     ids = torch.stack([text[i : i + length + 1] for i in range(0, 16 * length, length)])
     small = model.distill(4)

@@ -32,6 +32,7 @@ FLOORS = [
         "mixer",
         "files",
         "processes",
+        "signals",
         "official",
         "official_model",
         "online",
@@ -46,6 +47,7 @@ FLOORS = [
     [
         "training",
         "train_config",
+        "training_state",
         "losses",
         "batch_memory",
         "runs",

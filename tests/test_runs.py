@@ -185,6 +185,17 @@ def test_what_is_kept_is_two_states_and_a_table(place: Path) -> None:
     assert runs.load(place).step == 11  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("name", ["m.v1", "x.run", "x.csv", "ü", ".hidden", "a b.c.d"])
+def test_no_name_makes_two_runs_share_a_file(name: str, tmp_path: Path) -> None:
+    made = []
+    for place in (tmp_path / name, tmp_path / "m.v2"):
+        before = {*tmp_path.iterdir()}
+        list(runs.keep(begin(steps=2), place, seconds=0.0))
+        made.append({*tmp_path.iterdir()} - before)
+        assert place not in made[-1]  # it is the checkpoint's
+    assert [len(files) for files in made] == [4, 4]
+
+
 def test_notes_come_back(place: Path) -> None:
     list(runs.keep(begin(), place, notes={"mine": [1, "ü"]}))
     kept = runs.load(place)

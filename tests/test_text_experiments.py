@@ -31,6 +31,8 @@ from minihyena.experiments import (
     TextTrial,
     Trial,
 )
+from minihyena.experiments import texts as texts_module
+from minihyena.experiments.curves import curve_of
 from minihyena.experiments.texts import HELD_OUT_TOKENS
 from minihyena.experiments.trials import LATER, plain
 from minihyena.rivals.attention import SlidingWindowConfig
@@ -62,7 +64,9 @@ def runs(made: TextExperiment, folder: Path, seeds: int = 2) -> list[TextRun]:
 
 def without_time(found: list[TextRun]) -> list[TextRun]:
     return [
-        replace(r, seconds=0.0, curve=tuple((s, 0.0, x) for s, _, x in r.curve))
+        replace(
+            r, seconds=0.0, pace=None, curve=tuple((s, 0.0, x) for s, _, x in r.curve)
+        )
         for r in found
     ]
 
@@ -215,13 +219,38 @@ def test_the_loss_is_of_all_that_is_held_out_the_curve_of_some_windows(
 
 def test_a_model_that_diverges_has_no_loss_and_the_least_merit(tmp_path: Path) -> None:
     wild = tiny(tmp_path, learning_rates=(1e30, 1e-3), models={"h": "hyena"})
-    bad, good, *_ = runs(wild, tmp_path, seeds=1)
+    runs(wild, tmp_path, seeds=1)
+    bad, good, *_ = runs(wild, tmp_path, seeds=1)  # with their pace
     assert (bad.loss, bad.learning_rate) == (None, 1e30)
     assert bad.steps < 5
     assert bad.merit < good.merit
     assert runs(wild, tmp_path, seeds=1)[0] == bad  # it is known
     assert experiments.load(tmp_path / "tiny.json").chosen()[0] == [good]
     assert "diverged h" in bad.told
+
+
+def test_the_models_of_a_text_are_timed_in_turn_once_all_of_them_are_done(
+    whole: tuple[TextExperiment, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, folder = whole
+    path = folder / "tiny.json"
+    before, found = path.read_text(), experiments.load(path).runs
+    paces = {(run.length, run.model): run.pace for run in found}  # type: ignore[attr-defined]
+    assert len(paces) == 2 * 3
+    assert all(pace and 0 < pace < 5 for pace in paces.values())
+    monkeypatch.setattr(texts_module, "compare", lambda *_: pytest.fail("timed again"))
+    runs(made, folder)
+    assert path.read_text() == before
+
+
+def test_seconds_are_told_at_that_pace(whole: tuple[TextExperiment, Path]) -> None:
+    run = experiments.load(whole[1] / "tiny.json").runs[0]
+    assert isinstance(run, TextRun)
+    assert run.pace
+    at_pace = [(step * run.pace, loss) for step, _, loss in run.curve]
+    assert curve_of(run, "seconds") == at_pace
+    measured = [(seconds, loss) for _, seconds, loss in run.curve]
+    assert curve_of(replace(run, pace=None), "seconds") == measured
 
 
 def test_texts_have_no_scores_to_summarise(whole: tuple[TextExperiment, Path]) -> None:
@@ -290,7 +319,7 @@ def test_a_text_with_more_seeds_later_keeps_its_runs(tmp_path: Path) -> None:
     before = runs(made, tmp_path)
     texts = tuple(replace(text, seeds=None) for text in made.texts)
     after = runs(replace(made, texts=texts), tmp_path)
-    assert after[: len(before)] == before
+    assert without_time(after[: len(before)]) == without_time(before)
     assert [(r.length, r.seed) for r in after[len(before) :]] == [(16, 1)]
 
 

@@ -50,11 +50,14 @@ def by_text(results: Results) -> dict[tuple[str, int], dict[str, list[TextRun]]]
 def curve_of(run: TextRun, axis: str = "flops") -> list[tuple[float, float]]:
     """Its losses by what had been spent until then: FLOPs, tokens or seconds.
 
+    Seconds are those of its steps at the pace that was measured in turn with the other
+    models, or, where it was not, those of the run itself.
     Raises ValueError for an axis that is not one of AXES.
     """
-    if choose("axis", axis, AXES) == "seconds":
-        return [(seconds, loss) for _, seconds, loss in run.curve]
-    a_step = getattr(run, axis)
+    seconds = choose("axis", axis, AXES) == "seconds"
+    if seconds and run.pace is None:
+        return [(spent, loss) for _, spent, loss in run.curve]
+    a_step: float = getattr(run, "pace" if seconds else axis)
     return [(step * a_step, loss) for step, _, loss in run.curve]
 
 

@@ -54,6 +54,10 @@ class Comparison:
         """How many seeds a trial gets where so many are asked for."""
         return asked
 
+    def finished(self, runs: Sequence[Run]) -> list[Run]:
+        """All runs, with what can be said of them together once they are done."""
+        return [*runs]
+
     def equally_large(
         self, base: LMConfig, build: Build = LanguageModel
     ) -> dict[str, LMConfig]:

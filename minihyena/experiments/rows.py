@@ -105,6 +105,7 @@ class TextRun(Run):
     # some windows, the same every time: see TrainConfig.evaluate_windows
     device: str = "cpu"
     processes: int = 1
+    pace: float | None = None  # seconds of a step, the models of a text in turn
 
     @property
     def merit(self) -> tuple[float, ...]:

@@ -65,6 +65,10 @@ def run(
                 trial = plan.send(done[-1])
             except StopIteration:
                 trial = None
+        finished = experiment.finished(done)
+        if finished != done:
+            done[:] = finished
+            keep()
 
 
 def _known(

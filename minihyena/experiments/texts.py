@@ -1,16 +1,18 @@
 """Language models on text: as large, with the same batches for as many steps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from statistics import median
 from typing import Any
 
 import torch
 
 from minihyena import corpora
+from minihyena.benchmark import compare
 from minihyena.corpora import Corpus
 from minihyena.experiments.plans import Comparison
-from minihyena.experiments.rows import TextRun
+from minihyena.experiments.rows import Run, TextRun
 from minihyena.experiments.trials import Trial, Watch, plain
 from minihyena.losses import evaluate
 from minihyena.model import LanguageModel, LMConfig
@@ -20,6 +22,7 @@ from minihyena.training import Diverged, TrainConfig
 
 __all__ = ["Text", "TextExperiment", "TextTrial"]
 
+ROUNDS = 7  # of a step of every model, to tell their pace
 LOOKS = 20  # at held-out text while it trains ...
 HELD_OUT_TOKENS = 2**16  # ... of so many tokens at most
 _BASE = LMConfig(1, width=128, depth=2)
@@ -100,6 +103,24 @@ def _masked_flops(model: LanguageModel, length: int, rows: int) -> float:
     return sum(layer.masked_flops(length, rows) for layer in layers)
 
 
+def pace(trials: Sequence[TextTrial], rounds: int = ROUNDS) -> dict[str, float]:
+    """Key -> seconds of a step of training: the median of rounds in which every trial
+    takes one, in turn, and learns next to nothing.
+    """
+    calls = {}
+    for trial in trials:
+        still: dict[str, Any] = {
+            "learning_rate": 1e-9,
+            "steps": 10**9,
+            "evaluate_every": 10**9,
+        }
+        endless = replace(trial, training=replace(trial.training, **still))
+        _, steps = endless.begun(trial.corpus)
+        calls[trial.key] = partial(next, steps)
+    spent = compare(calls, rounds)
+    return {key: float(f"{median(seconds):.4g}") for key, seconds in spent.items()}
+
+
 @dataclass(frozen=True)
 class TextExperiment(Comparison):
     """Every model on every text, as it learns best, from several seeds.
@@ -157,6 +178,18 @@ class TextExperiment(Comparison):
             evaluate_every=max(1, self.steps // LOOKS),
             evaluate_windows=max(1, HELD_OUT_TOKENS // text.length),
         )
+
+    def finished(self, runs: Sequence[Run]) -> list[Run]:
+        """With the pace of every model: runs that followed one another, on a machine
+        that did other things as well, cannot be compared by their seconds.
+        """
+        found = [run for run in runs if isinstance(run, TextRun)]
+        slow = {(r.corpus, r.length) for r in found if r.pace is None}
+        paces: dict[str, float] = {}
+        for text in self.texts:
+            if (text.corpus, text.length) in slow:
+                paces |= pace([trial for trial in self.trials if trial.text == text])
+        return [r if r.pace else replace(r, pace=paces[r.key]) for r in found]
 
     @property
     def sizes(self) -> int:

@@ -22,8 +22,8 @@ def batch_bytes(model: nn.Module, inputs: Tensor, targets: Tensor) -> tuple[int,
     one, two = (_kept(model, inputs[:n].clone(), targets[:n].clone()) for n in (1, 2))
     row = two - one if rows > 1 else one
     trained = [p for p in model.parameters() if p.requires_grad]
-    # A gradient, two moments, and copies of the last good and the best model.
-    fixed = 5 * sum(p.numel() * p.element_size() for p in trained)
+    # A gradient and two moments.
+    fixed = 3 * sum(p.numel() * p.element_size() for p in trained)
     return fixed + one + (rows - 1) * row, row
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-__all__ = ["beside", "only_here", "write_whole"]
+__all__ = ["beside", "only_here", "sync_folder", "write_through", "write_whole"]
 
 
 def beside(path: Path | str, suffix: str) -> Path:
@@ -22,17 +22,22 @@ def write_whole(path: Path | str, content: bytes) -> None:
     Raises OSError (a full disk, a folder that cannot be written): the old file stays.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        write_through(draft, content)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def write_through(path: Path, content: bytes) -> None:
+    """Write all of it to the disk; raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

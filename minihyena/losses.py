@@ -12,7 +12,11 @@ __all__ = ["Source", "evaluate", "token_loss"]
 
 
 class Source(Protocol):
-    """What a model learns from; `corpora.Corpus` is one."""
+    """What a model learns from; `corpora.Corpus` is one.
+
+    All that it draws comes from `generator`. Where it has an `about`, a run that was
+    kept notices that it has become another.
+    """
 
     def batch(
         self,

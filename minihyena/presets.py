@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
+from minihyena.checkpoints import KINDS
 from minihyena.corpora import load as load_corpus
 from minihyena.errors import choose
 from minihyena.hyena import HyenaConfig
-from minihyena.model import LanguageModel, LMConfig, mixers
+from minihyena.model import LanguageModel, LMConfig
 from minihyena.options import from_fields, to_fields
-from minihyena.rivals.filters import filter_families
 from minihyena.train_config import TrainConfig
 from minihyena.training import Training, train
 
@@ -71,13 +71,18 @@ class Plan:
 
     def fields(self) -> dict[str, Any]:
         """Plain values that `of` reads back."""
-        plain: dict[str, Any] = to_fields(self, mixers | filter_families)
+        plain: dict[str, Any] = to_fields(self, KINDS)
         plain = json.loads(json.dumps(plain))  # no tuples
         return plain
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "Plan":
         """The plan of such fields; raises ValueError or TypeError if they are none."""
+        if not {"model", "training"} <= fields.keys():
+            raise ValueError(
+                "the run that is kept says nothing of its plan: it was not begun by "
+                "`python -m minihyena train`, and goes on where it was, in a notebook"
+            )
         model = from_fields(LMConfig, fields["model"])
         training = from_fields(TrainConfig, fields["training"])
         return replace(from_fields(cls, fields), model=model, training=training)

@@ -2,17 +2,21 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import distributed
+
+from minihyena.files import only_here
 
 __all__ = [
     "count",
     "from_all",
     "from_first",
     "is_first",
+    "only_ours",
     "over_processes",
     "processes",
     "rank",
@@ -79,6 +83,14 @@ def from_first(act: Callable[[], Result]) -> Result:
         raise found[1]
     result: Result = found[0]
     return result
+
+
+@contextmanager
+def only_ours(path: Path | str) -> Iterator[None]:
+    """Nobody else writes this file meanwhile: files.only_here, for all processes."""
+    with ExitStack() as held:
+        from_first(lambda: held.enter_context(only_here(path)))
+        yield
 
 
 def from_all(own: Result) -> list[Result]:

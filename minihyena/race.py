@@ -15,7 +15,6 @@ from minihyena import records
 from minihyena.benchmark import command, provenance
 from minihyena.options import from_fields
 from minihyena.presets import PRESETS, Plan
-from minihyena.training import Training
 
 __all__ = ["Lane", "against_nanogpt", "load", "race", "save"]
 
@@ -48,6 +47,10 @@ def race(plans: Mapping[str, Plan], turn: float = TURN) -> Iterator[list[Lane]]:
     Yields all lanes after each round. Raises as Plan.begin.
     """
     runs = {name: plan.begin() for name, plan in plans.items()}
+    sizes = {
+        name: sum(p.numel() for p in run.model.parameters())
+        for name, run in runs.items()
+    }
     curves: dict[str, list[tuple[int, float, float]]] = {name: [] for name in plans}
     draw = random.Random(0)
     while open_runs := [name for name, run in runs.items() if run.progress < 1]:
@@ -61,7 +64,7 @@ def race(plans: Mapping[str, Plan], turn: float = TURN) -> Iterator[list[Lane]]:
                 if record.seconds >= until:
                     break
         yield [
-            Lane(name, _size(runs[name]), plan.fields(), tuple(curves[name]))
+            Lane(name, sizes[name], plan.fields(), tuple(curves[name]))
             for name, plan in plans.items()
         ]
 
@@ -102,7 +105,3 @@ def load(path: Path | str) -> list[Lane]:
         ]
     except (TypeError, ValueError, KeyError) as error:
         raise ValueError(f"{path} holds no race: {error}") from None
-
-
-def _size(run: Training) -> int:
-    return sum(p.numel() for p in run.model.parameters() if p.requires_grad)

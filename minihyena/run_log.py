@@ -1,9 +1,11 @@
 """The records of a run as a table that anything can read: CSV, a line a step."""
 
 import csv
+import errno
 import io
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import astuple, fields
 from functools import partial
 from pathlib import Path
@@ -21,55 +23,71 @@ class RunLog:
     """A table that grows: PATH.csv, of which the records up to `step` are kept.
 
     Lines of later steps, which a run that was killed has written and will write again,
-    go away first, and so does a last line that is not whole.
+    go away with the first `flush`, and so do lines that are not whole.
+    Raises ValueError if PATH.csv is a table of something else.
     """
 
     def __init__(self, path: Path | str, step: int = 0) -> None:
         self.path = beside(path, ".csv")
-        known = read_log(path) if step and self.path.exists() else []
-        rows = [_row(record) for record in known if record.step <= step]
-        write_whole(self.path, _table([HEADER, *rows]))
+        there = self.path.exists() and self.path.stat().st_size
+        known = read_log(path) if there else []
+        self._whole = [_row(record) for record in known if record.step <= step]
         self._waiting: list[list[Any]] = []
+        self._begun = False
 
     def add(self, record: Record) -> None:
         """One more step, to be written with the next `flush`."""
         self._waiting.append(_row(record))
 
     def flush(self) -> None:
-        """All that was added is on the disk. Raises OSError; then nothing was added."""
+        """All that was added is on the disk. Raises OSError; then it still waits."""
+        if self._begun and not self._waiting:
+            return
+        if self._begun and self.path.exists():
+            self._append(_table(self._waiting))
+        else:
+            write_whole(self.path, _table([HEADER, *self._whole, *self._waiting]))
+        self._whole, self._waiting, self._begun = [], [], True
+
+    def _append(self, content: bytes) -> None:
         with self.path.open("ab", buffering=0) as file:
             end = file.tell()
             try:
-                file.write(_table(self._waiting))
+                if file.write(content) != len(content):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(file.fileno())
             except OSError:
                 file.truncate(end)
                 raise
-        self._waiting.clear()
 
 
 def read_log(path: Path | str) -> list[Record]:
-    """The records of PATH.csv up to the first line that is not whole.
+    """The records of PATH.csv; lines that are not whole are left out.
 
     Raises FileNotFoundError, and ValueError for a table of something else.
     """
     path = beside(path, ".csv")
+    head, *lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    if head.split(",") != HEADER:
+        raise ValueError(
+            f"{path} is no table of a training run; move it, or choose another place"
+        )
     found = []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.reader(file)
-        if next(rows, None) != HEADER:
-            raise ValueError(f"{path} is no log of a training run")
-        for row in rows:
-            try:
-                step, tokens = int(row[0]), int(row[4])
-                loss, rate, norm, flops, seconds = (
-                    float(row[i]) for i in (1, 2, 3, 5, 6)
-                )
-                held_out = float(row[7]) if row[7] else None
-            except (ValueError, IndexError):
-                break
+    for line in lines:
+        with suppress(ValueError):
+            cells = line.split(",")
+            step, loss, rate, norm, tokens, flops, seconds, held_out = cells
             found.append(
-                Record(step, loss, rate, norm, tokens, flops, seconds, held_out)
+                Record(
+                    step=int(step),
+                    loss=float(loss),
+                    learning_rate=float(rate),
+                    gradient_norm=float(norm),
+                    tokens=int(tokens),
+                    flops=float(flops),
+                    seconds=float(seconds),
+                    validation_loss=float(held_out) if held_out else None,
+                )
             )
     return found
 
@@ -105,6 +123,8 @@ class EventLog:
         for name, value in values.items():
             if value is not None:
                 self._writer.add_scalar(name, value, record.step)
+        if record.validation_loss is not None:
+            self._writer.flush()
 
     def __enter__(self) -> Self:
         return self

@@ -4,9 +4,10 @@ import argparse
 import math
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,7 +17,7 @@ from minihyena.errors import choose
 from minihyena.files import beside
 from minihyena.model import LanguageModel, mixers
 from minihyena.presets import PRESETS, Plan
-from minihyena.processes import from_first, is_first, processes
+from minihyena.processes import from_first, is_first, processes, rank
 from minihyena.run_log import EventLog, read_log
 from minihyena.training import Diverged, Record, Training
 
@@ -78,9 +79,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--save-every", type=float, default=30.0, metavar="SECONDS", help="default 30")
     add(
         "--tensorboard",
-        type=Path,
         nargs="?",
-        const=Path(),
+        const="",
         metavar="FOLDER",
         help="write event files too (default folder: OUT.events)",
     )
@@ -92,34 +92,34 @@ def run_train(options: argparse.Namespace) -> int:
         raise ValueError(f"--out {options.out} is a folder; name a file in it")
     if not 0 <= options.save_every < math.inf:
         raise ValueError(f"--save-every must be 0 s or more; got {options.save_every}")
-    with processes(options.device or "cpu") as device, _terminated_as_interrupted():
-        plan = _plan(options)
-        torch.manual_seed(plan.seed)  # of dropout
-        run = plan.begin(device)
+    kept = None if options.fresh else runs.load(options.out)
+    begun = Plan.of(kept.notes.get("plan", {})) if kept and options.resume else None
+    # Where machines do not share files, each must be told the device.
+    device = options.device or (begun.training.device if begun else "cpu")
+    with processes(device) as here, _terminated_as_interrupted():
+        begun, kept = from_first(lambda: (begun, kept))
+        plan = _resumed(begun, options) if begun else _planned(kept, options)
+        notes: dict[str, Any] = {"command": command(), "plan": plan.fields()}
+        if begun and kept:
+            notes = kept.notes
+        torch.manual_seed(plan.seed + rank())  # of dropout
+        run = plan.begin(here)
         if is_first():
             print(_heading(plan, run), flush=True)
-            if not options.resume:
-                runs.forget(options.out)
-        code = _steps(run, plan, options)
+        code = _steps(run, notes, options)
         if is_first() and run.step:
-            _write(run, plan, options.out)
+            _write(run, plan, options.out, notes["command"])
     return code
 
 
-def _plan(options: argparse.Namespace) -> Plan:
-    """What to do: as begun, or the preset's with the given changes."""
-    given = {n: v for n in CHANGES if (v := getattr(options, n)) is not None}
-    kept = from_first(lambda: runs.load(options.out))
-    if kept and options.resume:
-        plan = Plan.of(kept.notes["plan"])
-        wanted = plan.changed(given)
-        if differences := runs.differences(plan.fields(), wanted.fields()):
-            raise ValueError(
-                f"the run kept beside {options.out} was begun otherwise: "
-                f"{'; '.join(differences)}; leave that out, or begin a --fresh one"
-            )
-        return plan
-    if kept and kept.progress < 1 and not options.fresh:
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """What was asked for on the command line, by its name in a plan."""
+    return {n: v for n in CHANGES if (v := getattr(options, n)) is not None}
+
+
+def _planned(kept: runs.Kept | None, options: argparse.Namespace) -> Plan:
+    """The preset, or the defaults, with what was asked for."""
+    if kept and kept.progress < 1:
         raise ValueError(
             f"an unfinished run is kept beside {options.out}, at step "
             f"{kept.step}: --resume goes on with it, --fresh begins anew, or "
@@ -128,7 +128,26 @@ def _plan(options: argparse.Namespace) -> Plan:
     plan = Plan()
     if options.preset is not None:
         plan = PRESETS[choose("preset", options.preset, PRESETS)]
-    return plan.changed(given)
+    return plan.changed(_given(options))
+
+
+def _resumed(begun: Plan, options: argparse.Namespace) -> Plan:
+    """The plan as it was begun, if what was asked for is nothing else; but a run may go
+    on elsewhere.
+    """
+    end = {"steps": begun.training.steps, "minutes": begun.training.minutes}
+    given = end | _given(options)
+    wanted = begun
+    if options.preset is not None:
+        wanted = PRESETS[choose("preset", options.preset, PRESETS)]
+        given = _given(options)
+    wanted = wanted.changed(given).changed({"device": begun.training.device})
+    if differences := runs.differences(begun.fields(), wanted.fields()):
+        raise ValueError(
+            f"the run kept beside {options.out} was begun otherwise: "
+            f"{'; '.join(differences)}; leave that out, or begin a --fresh one"
+        )
+    return begun
 
 
 def _heading(plan: Plan, run: Training) -> str:
@@ -143,7 +162,7 @@ def _heading(plan: Plan, run: Training) -> str:
     )
 
 
-def _steps(run: Training, plan: Plan, options: argparse.Namespace) -> int:
+def _steps(run: Training, notes: dict[str, Any], options: argparse.Namespace) -> int:
     """All steps, each told in a bar, its evaluations in lines; the exit code."""
     from tqdm import tqdm
 
@@ -152,11 +171,11 @@ def _steps(run: Training, plan: Plan, options: argparse.Namespace) -> int:
         total=100, bar_format="{percentage:3.0f}%|{bar}|{postfix}", disable=silent
     )
     say = bar.write if is_first() else lambda line: None
-    notes = {"plan": plan.fields()}
     first, told = None, False
     try:
-        with _events(options) as events:
-            steps = runs.keep(run, options.out, seconds=options.save_every, notes=notes)
+        keeping = {"seconds": options.save_every, "fresh": not options.resume}
+        steps = runs.keep(run, options.out, notes=notes, **keeping)
+        with _events(options) as events, closing(steps):
             for record in steps:
                 if first is None:
                     first = record
@@ -202,8 +221,7 @@ def _events(options: argparse.Namespace) -> AbstractContextManager[EventLog | No
     """TensorBoard's files, if they are wanted."""
     if options.tensorboard is None or not is_first():
         return nullcontext()
-    default = beside(options.out, ".events")
-    return EventLog(default if options.tensorboard == Path() else options.tensorboard)
+    return EventLog(options.tensorboard or beside(options.out, ".events"))
 
 
 def _parts(run: Training) -> tuple[LanguageModel, corpora.Corpus]:
@@ -213,7 +231,7 @@ def _parts(run: Training) -> tuple[LanguageModel, corpora.Corpus]:
     return model, corpus
 
 
-def _write(run: Training, plan: Plan, out: Path) -> None:
+def _write(run: Training, plan: Plan, out: Path, began: str) -> None:
     """The checkpoint, with a card: what the model is and how it was made."""
     model, corpus = _parts(run)
     curve = [
@@ -228,14 +246,21 @@ def _write(run: Training, plan: Plan, out: Path) -> None:
         "plan": plan.fields(),
         "seed": plan.seed,
         "steps": run.step,
-        "loss": curve[-1][2] if curve else None,
+        "loss": _loss(run, curve),
         "validation": curve,
-        "command": command(),
+        "command": began,
         **provenance(),
     }
     checkpoints.save(out, model, corpus.tokenizer, notes)
     chosen = "" if out == LATEST else f" --checkpoint {out}"
     print(f"written to {out}; python -m minihyena sample{chosen} lets it write")
+
+
+def _loss(run: Training, curve: list[tuple[int, float, float]]) -> float | None:
+    """That of the model as it is: with patience the best is put back at the end."""
+    if curve and run.config.patience is not None and run.progress >= 1:
+        return min(loss for _, _, loss in curve)
+    return curve[-1][2] if curve else None
 
 
 @contextmanager

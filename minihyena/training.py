@@ -55,18 +55,19 @@ class Training(Iterator[Record]):
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         # The model at its last finite loss, and at its best one on held-out text.
         self._good = Snapshot(self._parameters)
-        self._best = Snapshot(self._parameters)
+        patient = config.patience is not None
+        self._best = Snapshot(self._parameters) if patient else None
         flops = getattr(model, "flops", lambda length, batch: math.nan)
         self._cost = 3 * flops(config.length, config.batch_size)
         self.step, self.seconds = 0, 0.0
-        self._lowest, self._waited = math.inf, 0
-        self._ended = self._within = False
+        self.lowest, self.waited = math.inf, 0  # the best held-out loss; looks since
+        self.ended = self._within = False
         self._fresh = True  # no step has been taken here
 
     @property
     def progress(self) -> float:
         """Share of the run that is done: 0 .. 1."""
-        return 1.0 if self._ended else self.config.progress(self.step, self.seconds)
+        return 1.0 if self.ended else self.config.progress(self.step, self.seconds)
 
     @property
     def between_steps(self) -> bool:
@@ -74,7 +75,9 @@ class Training(Iterator[Record]):
         return not self._within
 
     def __next__(self) -> Record:
-        if self._within or self.progress >= 1:
+        if self._within:
+            raise RuntimeError("the run was broken off within a step; begin another")
+        if self.progress >= 1:
             raise StopIteration
         self._within = True
         record = self._take_step()
@@ -135,28 +138,26 @@ class Training(Iterator[Record]):
         if not math.isfinite(loss):  # this step's update spoilt the model
             self._good.put_back()
             raise Diverged(_advice(self.step, f"validation loss {loss:.3g}", config))
-        self._waited += 1
-        if loss < self._lowest:
-            self._lowest, self._waited = loss, 0
-            self._best.take()
-        if config.patience is not None and self._waited >= config.patience:
-            self._ended = True
-        if config.patience is not None and self.progress >= 1:
+        self.waited += 1
+        if loss < self.lowest:
+            self.lowest, self.waited = loss, 0
+            if self._best:
+                self._best.take()
+        if config.patience is not None and self.waited >= config.patience:
+            self.ended = True
+        if self._best and self.progress >= 1:
             self._best.put_back()
         return loss
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Model, optimiser, place in schedule and data, random generators, as tensors.
+        """Model, optimiser, place in schedule and data, random generators: copies.
 
         Where processes share the work, all must ask. Raises RuntimeError after an error
         within a step.
         """
         if self._within:
             raise RuntimeError("the run was broken off within a step: it has no state")
-        numbers = {name: getattr(self, name) for name in NUMBERS}
-        state = {
-            name: torch.tensor(n, dtype=torch.float64) for name, n in numbers.items()
-        }
+        state = {n: torch.tensor(getattr(self, n)).double() for n in NUMBERS}
         state |= {f"model.{name}": t for name, t in self.model.state_dict().items()}
         for i, moments in self._optimizer.state_dict()["state"].items():
             state |= {f"optimizer.{i}.{name}": t for name, t in moments.items()}
@@ -164,53 +165,56 @@ class Training(Iterator[Record]):
             state |= {f"{name}.{i}": copy for i, copy in enumerate(snapshot.copies)}
         if self.generator is not None:
             state["generator"] = self.generator.get_state()
-        for i, own in enumerate(from_all(random_state())):  # of dropout
-            state |= {f"random.{i}.{device}": t for device, t in own.items()}
-        return state
+        for i, own in enumerate(from_all(random_state(self._device))):  # of dropout
+            state |= {f"random.{i}.{kind}": t for kind, t in own.items()}
+        plain = torch.contiguous_format
+        return {
+            name: tensor.detach().cpu().clone(memory_format=plain)
+            for name, tensor in state.items()
+        }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on where another run was; raises ValueError if it is not of this kind."""
-
-        def part(name: str) -> dict[str, Tensor]:
-            start = f"{name}."
-            return {
-                k.removeprefix(start): t
-                for k, t in state.items()
-                if k.startswith(start)
-            }
-
         try:
-            self.model.load_state_dict(part("model"))
+            self.model.load_state_dict(_part(state, "model"))
             moments: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in part("optimizer").items():
+            for name, tensor in _part(state, "optimizer").items():
                 i, _, kind = name.partition(".")
                 moments.setdefault(int(i), {})[kind] = tensor
+            if state["step"] and not moments:
+                raise ValueError("it has no optimiser")
             groups = self._optimizer.state_dict()["param_groups"]
             self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
             for name, snapshot in self._snapshots().items():
-                copies = part(name)
+                copies = _part(state, name)
                 snapshot.hold([copies[str(i)] for i in range(len(copies))])
             if self.generator is not None:
                 self.generator.set_state(state["generator"])
-            self.step, self._waited, ended = (
-                int(state[name]) for name in ("step", "_waited", "_ended")
-            )
-            self.seconds, self._lowest = (
-                float(state["seconds"]),
-                float(state["_lowest"]),
-            )
-            self._ended = bool(ended)
+            for name, number in NUMBERS.items():
+                setattr(self, name, number(state[name]))
         except (KeyError, RuntimeError, ValueError) as error:
             raise ValueError(f"this is the state of another run: {error}") from error
-        set_random_state(part(f"random.{rank()}"))  # none of a process that is new
+        own = _part(state, f"random.{rank()}")  # none of a process that is new
+        set_random_state(own, self._device)
         self._within = False
 
-    def _snapshots(self) -> dict[str, "Snapshot"]:
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def _snapshots(self) -> dict[str, Snapshot]:
         kept = {"good": self._good}
-        return kept if self.config.patience is None else kept | {"best": self._best}
+        return kept if self._best is None else kept | {"best": self._best}
 
 
-NUMBERS = ("step", "seconds", "_lowest", "_waited", "_ended")
+# What a run counts; they are in its state.
+NUMBERS = {"step": int, "seconds": float, "lowest": float, "waited": int, "ended": bool}
+
+
+def _part(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """What is called NAME.something, as something."""
+    start = f"{name}."
+    return {k[len(start) :]: t for k, t in state.items() if k.startswith(start)}
 
 
 def train(

@@ -30,17 +30,17 @@ class Snapshot:
         torch._foreach_copy_(self.parameters, self.copies)
 
 
-def random_state() -> dict[str, Tensor]:
-    """That of torch's own generators."""
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """That of torch's own generators, of the CPU and of a GPU that is `device`."""
     state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
     return state
 
 
-def set_random_state(state: Mapping[str, Tensor]) -> None:
+def set_random_state(state: Mapping[str, Tensor], device: torch.device) -> None:
     """Go on drawing from there; what is not named goes on as it was."""
     if "cpu" in state:
         torch.set_rng_state(state["cpu"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
+    if "cuda" in state and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)

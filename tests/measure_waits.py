@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 from made_results import made_results
+from made_texts import made_texts
 from wrong_answers import BANK
 
 from minihyena import LanguageModel, LMConfig, corpora, explore, lessons, tasks
@@ -61,6 +62,7 @@ def explorers() -> Iterator[explore.Explorer]:
     small = {"recall": tasks.AssociativeRecall(12, 16), "mqar": tasks.MQAR(64, 32, 4)}
     yield explore.TaskTheatre(twins, small)
     yield explore.ScalingPlot()
+    yield explore.LossPlot(made_texts())
     yield explore.EvidencePlot(made_results(models=NINE, widths=(16, 32, 64)))
 
 

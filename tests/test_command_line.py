@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from minihyena import checkpoints, runs, train_command
+from minihyena import checkpoints, run_files, runs, train_command
 from minihyena.__main__ import main
+from minihyena.files import only_here
 from minihyena.presets import Plan
 from minihyena.run_log import read_log
 from minihyena.training import Record
@@ -175,6 +176,86 @@ def test_resume_takes_the_settings_of_the_run_and_no_others(
     assert checkpoints.load(out).notes["steps"] == 20
     assert main(resume) == 0
     assert "has ended, at step 20" in capsys.readouterr().out
+
+
+def test_resume_takes_the_preset_it_was_begun_with_and_no_other(
+    text: str, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = ["train", "--corpus", text, "--out", str(out), "--preset", "nanogpt-cpu"]
+    begun += ["--width", "16", "--depth", "1", "--steps", "1"]
+    assert main(begun) == 0
+    assert main([*begun, "--resume"]) == 0
+    assert main(["train", "--resume", "--preset", "best", "--out", str(out)]) == 1
+    assert "begun otherwise: " in capsys.readouterr().err
+
+
+def test_a_run_may_go_on_elsewhere_and_its_device_is_remembered(
+    text: str,
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped_early(text, out, monkeypatch)
+    kept = runs.load(out)
+    assert kept is not None
+    kept.notes["plan"]["training"]["device"] = "cuda:77"
+    run_files.write(kept, out)
+    resume = ["train", "--resume", "--out", str(out)]
+    assert main(resume) == 1
+    assert "device 'cuda:77' cannot be used" in capsys.readouterr().err
+    assert main([*resume, "--device", "cpu"]) == 0
+    assert len(read_log(out)) == 20
+
+
+def test_a_run_of_a_notebook_is_told_apart(
+    text: str,
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped_early(text, out, monkeypatch)
+    kept = runs.load(out)
+    assert kept is not None
+    run_files.write(kept._replace(notes={}), out)
+    assert main(["train", "--resume", "--out", str(out)]) == 1
+    assert "goes on where it was, in a notebook" in capsys.readouterr().err
+
+
+def test_fresh_gets_past_a_damaged_run_and_takes_none_that_is_going(
+    text: str, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert teach(text, out, "--steps", "3", "--save-every", "0") == 0
+    states = [out.with_suffix(".run"), out.with_suffix(".run.old")]
+    before = [state.read_bytes() for state in states]
+    with only_here(states[0]):
+        assert teach(text, out, "--steps", "3", "--fresh") == 1
+    assert "another run is writing" in capsys.readouterr().err
+    assert [state.read_bytes() for state in states] == before
+    for state in states:
+        state.write_bytes(b"gone")
+    assert teach(text, out, "--steps", "3") == 1
+    assert "fresh" in capsys.readouterr().err
+    assert teach(text, out, "--steps", "3", "--fresh") == 0
+
+
+def test_with_patience_the_card_tells_the_loss_of_the_model_that_was_kept(
+    text: str, out: Path
+) -> None:
+    options = ["--steps", "2000", "--patience", "1", "--learning-rate", "0.5"]
+    assert teach(text, out, *options) == 0
+    notes = checkpoints.load(out).notes
+    assert notes["loss"] == min(loss for _, _, loss in notes["validation"])
+    assert notes["loss"] < notes["validation"][-1][2]
+
+
+def test_a_table_of_the_users_own_is_not_overwritten(
+    text: str, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out.parent.mkdir()
+    out.with_suffix(".csv").write_text("my,poems\n")
+    assert teach(text, out, "--steps", "2") == 1
+    assert "no table of a training run; move it" in capsys.readouterr().err
+    assert out.with_suffix(".csv").read_text() == "my,poems\n"
 
 
 def test_resume_with_nothing_to_resume_begins(text: str, out: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 import torch
 from ipywidgets.widgets import widget as widget_module
 from made_results import made_results
+from made_texts import made_texts
 from torch import nn
 
 from minihyena import LanguageModel, LMConfig, TrainConfig, mixers, train
@@ -28,6 +29,7 @@ from minihyena.explore import (
     EvidencePlot,
     FilterBuilder,
     FilterStudio,
+    LossPlot,
     MachineCard,
     OrderBuilder,
     OrderSlider,
@@ -147,6 +149,7 @@ def wait_for(condition, seconds=20):
         "token loop",
         "order slider",
         "evidence plot",
+        "loss plot",
         "task theatre",
         "training dashboard",
     ]
@@ -160,6 +163,7 @@ def explorer(request, factory, corpus):
         "wrap-around": WrapAround,
         "turning hands": TurningHands,
         "evidence plot": lambda: EvidencePlot(made_results()),
+        "loss plot": lambda: LossPlot(made_texts()),
         "task theatre": lambda: TaskTheatre({"ours": model}, THEATRE),
         "training dashboard": lambda: TrainingDashboard(
             {name: lambda: Student(12) for name in ("a", "b")}, RECALL, SHORT
@@ -682,9 +686,8 @@ def test_an_error_of_a_run_in_the_cell_is_raised_there(corpus):
 
 
 def test_a_corpus_shorter_than_a_window_fails_with_the_numbers(corpus):
-    room = make_room(Student, corpus, TrainConfig(steps=3, length=4096))
     with pytest.raises(ValueError, match="1500 ids, one window needs 4097"):
-        room.run()
+        make_room(Student, corpus, TrainConfig(steps=3, length=4096))
 
 
 def test_a_students_module_of_ten_lines_trains_and_writes(corpus):

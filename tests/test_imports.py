@@ -51,6 +51,7 @@ FLOORS = [
         "losses",
         "batch_memory",
         "runs",
+        "run_files",
         "run_log",
         "presets",
         "race",

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from minihyena import LanguageModel, LMConfig, TrainConfig, runs, train
+from minihyena import LanguageModel, LMConfig, TrainConfig, run_log, runs, train
 from minihyena.corpora import ByteTokenizer, CharacterTokenizer, Corpus
-from minihyena.run_log import read_log
+from minihyena.run_log import RunLog, read_log
+from minihyena.tasks import AssociativeRecall, Examples
 from minihyena.training import Diverged, Record, Training
 
 TEXT = "the hyena laughs, the hyena listens. " * 40
@@ -148,7 +149,8 @@ def test_a_run_broken_off_within_a_step_has_no_state_and_takes_no_other() -> Non
     assert not run.between_steps
     with pytest.raises(RuntimeError, match="within a step"):
         run.state_dict()
-    assert list(run) == []
+    with pytest.raises(RuntimeError, match="begin another"):
+        next(run)
 
 
 def test_a_state_of_another_model_is_refused() -> None:
@@ -259,7 +261,7 @@ def test_a_run_of_other_settings_or_of_another_text_is_refused(
     other: dict[str, Any], words: str, place: Path
 ) -> None:
     next(steps := runs.keep(begin(), place))
-    steps.close()  # type: ignore[attr-defined]
+    steps.close()
     before = place.with_suffix(".run").read_bytes()
     with pytest.raises(ValueError, match=f"another one: .*{words}"):
         list(runs.keep(begin(**other), place))
@@ -312,6 +314,134 @@ def test_a_full_disk_is_a_warning_while_the_run_goes_on_and_an_error_at_its_end(
     assert kept.step == 3  # whole
     again = begin()
     assert told(runs.keep(again, place)) == told(begin())[3:]
+
+
+def test_a_draft_is_whole_before_it_takes_the_name(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every file that is given its name has been brought to the disk before."""
+    synced: list[int] = []
+    fsync, replaced = os.fsync, Path.replace
+
+    def sync(number: int) -> None:
+        synced.append(os.fstat(number).st_ino)
+        fsync(number)
+
+    def replace(self: Path, target: Path) -> Path:
+        assert self.stat().st_ino in synced
+        return replaced(self, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "replace", replace)
+    list(runs.keep(begin(), place, seconds=0.0))
+    assert len(synced) > 2 * 12
+
+
+def test_a_fresh_run_replaces_what_was_kept_with_its_first_state(place: Path) -> None:
+    list(runs.keep(begin(), place, seconds=0.0))
+    before = place.with_suffix(".run").read_bytes()
+    steps = runs.keep(begin(steps=5), place, fresh=True)
+    next(steps)
+    assert place.with_suffix(".run").read_bytes() == before  # nothing is saved yet
+    assert told(steps) == told(begin(steps=5))[1:]
+    assert runs.load(place).step == 5  # type: ignore[union-attr]
+    assert not place.with_suffix(".run.old").exists()
+    assert len(read_log(place)) == 5
+
+
+def test_a_fresh_run_gets_past_damage(place: Path) -> None:
+    list(runs.keep(begin(), place, seconds=0.0))
+    for suffix in (".run", ".run.old"):
+        place.with_suffix(suffix).write_bytes(b"gone")
+    assert told(runs.keep(begin(), place, fresh=True)) == told(begin())
+
+
+def test_a_damaged_state_never_replaces_the_one_that_saved_the_run(place: Path) -> None:
+    list(runs.keep(begin(), place, seconds=0.0))
+    place.with_suffix(".run").write_bytes(b"gone")
+    with pytest.warns(UserWarning, match="the state before it is taken"):
+        next(steps := runs.keep(begin(), place, seconds=0.0))
+    steps.close()
+    place.with_suffix(".run").unlink()
+    assert runs.load(place).step == 11  # type: ignore[union-attr]
+
+
+def test_time_is_part_of_the_state() -> None:
+    run = begin(steps=None, minutes=5.0)
+    run.seconds = 120.0
+    again = begin(steps=None, minutes=5.0)
+    again.load_state_dict(run.state_dict())
+    assert again.seconds == 120.0
+    assert again.progress == 0.4
+
+
+def test_a_run_that_patience_has_ended_stays_ended() -> None:
+    options: dict[str, Any] = {"patience": 2, "learning_rate": 0.3, "warmup": 0.0}
+    list(run := begin(steps=60, **options))
+    assert run.step < 60
+    again = begin(steps=60, **options)
+    again.load_state_dict(run.state_dict())
+    assert list(again) == []
+
+
+def test_a_state_is_a_copy() -> None:
+    one, other = begin(), begin()
+    next(one)
+    state = one.state_dict()
+    other.load_state_dict(state)
+    list(one)
+    now = other.state_dict()
+    for name in ("random.0.cpu", "random.0.cuda"):  # shared by all runs of a process
+        state.pop(name, None), now.pop(name, None)
+    assert_same(state, now)
+
+
+def test_a_state_without_optimiser_is_refused() -> None:
+    next(run := begin())
+    state = {n: t for n, t in run.state_dict().items() if "optimizer" not in n}
+    with pytest.raises(ValueError, match="it has no optimiser"):
+        begin().load_state_dict(state)
+
+
+def test_a_plain_module_is_kept_whatever_its_layout(place: Path) -> None:
+    class Plain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            size = corpus().tokenizer.vocab_size
+            self.table = nn.Parameter(torch.zeros(size, size).T)
+
+        def forward(self, ids: Tensor) -> Tensor:
+            return self.table[ids]
+
+    config = TrainConfig(steps=6, length=LENGTH, batch_size=4)
+    generator = torch.Generator().manual_seed(0)
+    run = train(Plain(), corpus(), config, generator=generator)
+    next(steps := runs.keep(run, place))
+    steps.close()
+    assert (
+        len(
+            list(
+                runs.keep(train(Plain(), corpus(), config, generator=generator), place)
+            )
+        )
+        == 5
+    )
+
+
+def test_another_task_or_no_generator_is_another_run(place: Path) -> None:
+    def run(vocab_size: int, generator: torch.Generator | None) -> Training:
+        task = AssociativeRecall(vocab_size, 16)
+        model = LanguageModel(LMConfig(12, max_length=18, width=8, depth=1))
+        config = TrainConfig(steps=3, length=18, batch_size=2)
+        return train(model, Examples(task), config, generator=generator)
+
+    draws = torch.Generator().manual_seed(0)
+    next(steps := runs.keep(run(10, draws), place))
+    steps.close()
+    with pytest.raises(ValueError, match="task vocab_size was 10 and is 12"):
+        next(runs.keep(run(12, draws), place))
+    with pytest.raises(ValueError, match="generator was True and is False"):
+        next(runs.keep(run(10, None), place))
 
 
 def test_two_runs_are_never_kept_at_one_place(place: Path) -> None:
@@ -367,7 +497,7 @@ def test_a_divergence_leaves_the_last_state_that_was_saved(place: Path) -> None:
         list(steps)
     kept = runs.load(place)
     assert kept is not None
-    assert all(t.isfinite().all() for n, t in kept.state.items() if n != "_lowest")
+    assert all(t.isfinite().all() for n, t in kept.state.items() if n != "lowest")
 
 
 # The table
@@ -379,16 +509,72 @@ def test_the_table_gives_back_every_record(place: Path) -> None:
     assert place.with_suffix(".csv").read_text().startswith("step,loss,learning_rate,")
 
 
-def test_a_table_of_something_else_is_refused(place: Path) -> None:
+def test_a_table_of_something_else_is_refused_and_stays(place: Path) -> None:
     place.parent.mkdir()
-    place.with_suffix(".csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="no log of a training run"):
+    table = place.with_suffix(".csv")
+    table.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="no table of a training run; move it"):
         read_log(place)
+    with pytest.raises(ValueError, match="no table of a training run; move it"):
+        list(runs.keep(begin(), place))
+    assert table.read_text() == "a,b\n1,2\n"
+
+
+@pytest.mark.parametrize("spoilt", ["gone", "empty", "garbage"])
+def test_a_spoilt_table_does_not_stop_a_run(spoilt: str, place: Path) -> None:
+    table = place.with_suffix(".csv")
+    next(steps := runs.keep(begin(), place, seconds=0.0))
+    next(steps)
+    next(steps)
+    steps.close()
+    if spoilt == "gone":
+        table.unlink()
+    elif spoilt == "empty":
+        table.write_text("")
+    else:
+        head, first, _, third = table.read_text().splitlines()
+        table.write_bytes("\n".join([head, first, "\0\0", third]).encode() + b"\xff\n")
+    assert told(runs.keep(begin(), place)) == told(begin())[3:]
+    found = [record.step for record in read_log(place)]
+    assert found == {"garbage": [1, *range(4, 13)]}.get(spoilt, [*range(4, 13)])
+
+
+def test_a_table_that_cannot_be_written_costs_no_state(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: RunLog) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunLog, "flush", broken)
+    with pytest.warns(UserWarning, match="steps are missing in the table"):
+        list(runs.keep(begin(), place))
+    assert runs.load(place).step == 12  # type: ignore[union-attr]
+
+
+def test_half_a_write_is_taken_back(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = RunLog(place)
+    records = list(begin())
+    log.add(records[0])
+    log.flush()
+    before = log.path.read_bytes()
+    log.add(records[1])
+    table = run_log._table
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("full")))
+        with pytest.raises(OSError, match="full"):
+            log.flush()
+    assert log.path.read_bytes() == before
+    log.add(records[2])
+    log.flush()
+    assert read_log(place) == records[:3]
+    assert table([]) == b""
 
 
 def test_lines_after_the_state_and_half_a_line_go(place: Path) -> None:
     next(steps := runs.keep(begin(), place))
-    steps.close()  # type: ignore[attr-defined]
+    steps.close()
     table = place.with_suffix(".csv")
     lines = table.read_text()
     ahead = lines.splitlines()[1].split(",", 1)[1]

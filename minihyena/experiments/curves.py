@@ -92,7 +92,8 @@ def saving(
     ours: Sequence[TextRun], theirs: Sequence[TextRun], axis: str = "flops"
 ) -> Saving | None:
     """The share of their FLOPs (tokens, seconds) that ours saves on the way to the loss
-    they end with, seed by seed; None if one of ours never gets there.
+    they end with, seed by seed; None if one of ours never gets there. Of both it counts
+    when they first were as low.
 
     That loss ends a whole run, whose learning rate has decayed; ours has to reach it
     before its own decay is over. A shorter run of ours, planned to decay in time, would
@@ -113,11 +114,12 @@ def saving(
         raise ValueError(f"a run that diverged has no final loss: {'; '.join(lost)}")
     shares = []
     for mine, rival in zip(ours, theirs, strict=True):
-        spent, loss = curve_of(rival, axis)[-1]
-        mine_spent = needed(curve_of(mine, axis), loss)
-        if mine_spent is None:
+        theirs_curve = curve_of(rival, axis)
+        loss = theirs_curve[-1][1]
+        spent = needed(curve_of(mine, axis), loss)
+        if spent is None:
             return None
-        shares.append(1 - mine_spent / spent)
+        shares.append(1 - spent / (needed(theirs_curve, loss) or math.inf))
     return Saving(tuple(shares))
 
 

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from minihyena.benchmark import provenance
@@ -10,8 +9,7 @@ from minihyena.experiments.plans import Comparison
 from minihyena.experiments.results import FOLDER, Results, load, rescue
 from minihyena.experiments.rows import Run
 from minihyena.experiments.trials import Watch
-from minihyena.files import only_here
-from minihyena.processes import from_first, is_first
+from minihyena.processes import from_first, is_first, only_ours
 
 __all__ = ["run"]
 
@@ -42,7 +40,7 @@ def run(
     command = f"python -m minihyena experiment {name} --seeds {seeds}"
     command += f" --steps {experiment.steps}"
     done: list[Run] = []
-    with _alone(path):
+    with only_ours(path):
         known, whole = from_first(lambda: _known(path, experiment, say))
 
         def keep() -> None:
@@ -105,13 +103,3 @@ def _aside(path: Path) -> str:
         number += 1
     shutil.copy2(path, copy)
     return f"the file as it was is kept as {copy}"
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Nobody else writes this file meanwhile; of several processes, the first sees to
-    it for all.
-    """
-    with ExitStack() as held:
-        from_first(lambda: held.enter_context(only_here(path)))
-        yield

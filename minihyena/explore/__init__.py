@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from minihyena.explore.filter_studio import FilterStudio
     from minihyena.explore.filter_views import snapshot
     from minihyena.explore.gate_playground import GatePlayground
+    from minihyena.explore.loss_plot import LossPlot
     from minihyena.explore.machine_card import MachineCard
     from minihyena.explore.matrix_lens import MatrixLens
     from minihyena.explore.order_builder import OrderBuilder
@@ -39,6 +40,7 @@ __all__ = [
     "FilterBuilder",
     "FilterStudio",
     "GatePlayground",
+    "LossPlot",
     "MachineCard",
     "MatrixLens",
     "OrderBuilder",
@@ -63,6 +65,7 @@ _HOMES = {
     "FilterBuilder": "filter_builder",
     "FilterStudio": "filter_studio",
     "GatePlayground": "gate_playground",
+    "LossPlot": "loss_plot",
     "MachineCard": "machine_card",
     "MatrixLens": "matrix_lens",
     "OrderBuilder": "order_builder",

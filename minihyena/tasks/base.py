@@ -5,7 +5,7 @@ B batch, L length, V vocabulary.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -124,6 +124,12 @@ class Examples:
     task: Task
     held_out: int = 256
     seed: int = 2**31
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What tells it from other sources."""
+        task = {"kind": type(self.task).__name__} | vars(self.task)
+        return {"task": task, "held out": self.held_out, "seed": self.seed}
 
     def batch(
         self,

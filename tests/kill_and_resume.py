@@ -44,9 +44,9 @@ def main(kills: int = 50, seed: int = 0) -> str:
             kill(again, draw.uniform(0, LONGEST))
             kept = runs.load(out)  # never unreadable
             left["before its first save" if kept is None else "with a state"] += 1
-            left["while one was written"] += any(folder.glob("*.new")) or any(
-                folder.glob(".*.part")
-            )
+            for half in folder.glob("*.run.new"):
+                left["while one was written"] += 1
+                half.unlink()
             assert kept is None or kept.progress < 1, "it ended before all kills"
         run(again)
         one, other = (checkpoints.load(p).model.state_dict() for p in (whole, out))

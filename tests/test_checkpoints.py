@@ -18,6 +18,7 @@ from minihyena import (
     LanguageModel,
     LMConfig,
     checkpoints,
+    sample_text,
 )
 from minihyena.losses import token_loss
 from minihyena.options import from_fields
@@ -278,7 +279,7 @@ def test_the_shipped_recall_model_recalls() -> None:
     assert tokenizer.decode([int(said)]) == "7"
 
 
-@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "recall"])
+@pytest.mark.parametrize("name", [name for name in SHIPPED if "python_docs" in name])
 def test_a_shipped_text_model_knows_the_text_it_never_saw(name: str) -> None:
     model, tokenizer, _ = checkpoints.load(name)
     held_out = checkpoints.load("python_docs").notes["held_out"]
@@ -286,6 +287,14 @@ def test_a_shipped_text_model_knows_the_text_it_never_saw(name: str) -> None:
     with torch.no_grad():
         loss = token_loss(model, ids[:-1].view(32, 256), ids[1:].view(32, 256))
     assert loss < 1.5
+
+
+def test_the_shipped_shakespeare_writes_verse() -> None:
+    model, tokenizer, _ = checkpoints.load("shakespeare")
+    generator = torch.Generator().manual_seed(0)
+    pieces = sample_text(model, tokenizer, "ROMEO:\n", 200, generator=generator)
+    words = set("".join(pieces).lower().split())
+    assert len(words & {"the", "and", "to", "of", "my", "i", "is", "that", "a"}) >= 3
 
 
 def test_a_name_that_is_not_here_is_told_with_those_that_are() -> None:

@@ -1,14 +1,16 @@
 """The recorded measurements, and what the README says of them."""
 
+import statistics
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from minihyena import benchmark, experiments
+from minihyena import benchmark, experiments, race
 from minihyena.benchmark import OURS, Row
-from minihyena.experiments import EXPERIMENTS, Summary
+from minihyena.experiments import EXPERIMENTS, Summary, TextRun
+from minihyena.experiments.curves import by_text, saving
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data/results"
@@ -160,3 +162,94 @@ def test_what_the_readme_says_of_recall_is_what_was_recorded(head: str) -> None:
         "---": ["---"] * len(columns),
         **evidence(name, columns.values()),
     }
+
+
+# Language models on text
+
+TWINS = ("hyena", "transformer", "transformer, short convolution")
+NANOGPT = 1.88  # what karpathy/nanoGPT's README tells of its CPU recipe
+COSTS = {
+    "FLOPs": "flops",
+    "FLOPs, causal half": "flops_causal",
+    "characters": "tokens",
+    "seconds": "seconds",
+}
+
+
+def twin_losses() -> dict[str, list[str]]:
+    """README's first table: text -> the final loss of each model."""
+    lines = {}
+    for text, models in by_text(experiments.load("lm-twins")).items():
+        lines[text_of(text)] = [loss_of(models.get(model, [])) for model in TWINS]
+    return lines
+
+
+def text_of(text: tuple[str, int]) -> str:
+    corpus, length = text
+    return f"{corpus}, windows of {length:,}"
+
+
+def loss_of(runs: list[TextRun]) -> str:
+    losses = [run.loss for run in runs]
+    if not losses or None in losses:
+        return "–"
+    return spread([x for x in losses if x is not None], ".2f")
+
+
+def spread(numbers: list[float], form: str) -> str:
+    """The mean; the range and the number of seeds where there is more than one."""
+    mean, low, high = (
+        format(x, form) for x in (statistics.mean(numbers), min(numbers), max(numbers))
+    )
+    count = len(numbers)
+    return mean if count == 1 else f"{mean} ({low} to {high}, {count} seeds)"
+
+
+def twin_savings() -> dict[str, list[str]]:
+    """README's second table: text and rival -> what Hyena saves, by each cost."""
+    lines = {}
+    for text, models in by_text(experiments.load("lm-twins")).items():
+        for rival in TWINS[1:]:
+            if rival not in models:
+                continue
+            seeds = {run.seed for run in models[rival]}
+            ours = [run for run in models["hyena"] if run.seed in seeds]
+            found = [saving(ours, models[rival], cost) for cost in COSTS.values()]
+            cells = [
+                "never as good" if x is None else spread([*x.shares], ".0%")
+                for x in found
+            ]
+            lines[f"{text_of(text)}; {rival}"] = cells
+    return lines
+
+
+def test_the_readme_tells_the_losses_of_the_twins_as_recorded() -> None:
+    table = told("Language models of equal size", "nats a character")
+    assert table.pop("nats a character") == [*TWINS]
+    table.pop("---")
+    assert table == twin_losses()
+
+
+def test_the_readme_tells_what_hyena_saves_as_recorded() -> None:
+    table = told("Language models of equal size", "saved on the way to")
+    assert table.pop("saved on the way to") == [*COSTS]
+    table.pop("---")
+    assert table == twin_savings()
+
+
+def test_the_readme_tells_the_race_as_recorded() -> None:
+    rival, *ours = race.load(RESULTS / "race.json")
+    table = told("Language models of equal size", "in turn, two threads")
+    table.pop("in turn, two threads")
+    table.pop("---")
+    rows = {}
+    for lane in (rival, *ours):
+        _, seconds, loss = lane.curve[-1]
+        there = lane.reached(NANOGPT)
+        rows[lane.name] = [
+            f"{lane.parameters:,}",
+            f"{seconds:.0f} s",
+            f"{loss:.2f}",
+            "–" if there is None else f"{there:.0f} s",
+        ]
+    assert table == rows

@@ -108,11 +108,15 @@ def test_a_signal_keeps_what_was_learnt_and_the_run_goes_on(
 
     command = [sys.executable, "-m", "minihyena", "train", "--corpus", text, *SMALL]
     process = subprocess.Popen(
-        [*command, *options, "--out", str(out)], stdout=subprocess.PIPE, text=True
+        [*command, *options, "--out", str(out)],
+        stdout=subprocess.PIPE,
+        text=True,  # and as in a terminal, where Ctrl-C is not ignored:
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     table = out.with_suffix(".csv")
     while not table.exists() or table.read_text().count("\n") < 10:
         time.sleep(0.01)
+        assert process.poll() is None
     process.send_signal(sent)
     printed, _ = process.communicate()
     assert process.returncode == 0

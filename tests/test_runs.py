@@ -60,6 +60,14 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.fixture(autouse=True)
+def terminal() -> Iterator[None]:
+    """As in a terminal: Ctrl-C is not ignored, whatever started the tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     return tmp_path / "runs" / "mine.safetensors"
@@ -473,6 +481,18 @@ def test_a_signal_waits_for_the_step_and_the_save(
     assert kept is not None
     assert kept.step == 5  # the step in hand was taken and saved
     assert told(runs.keep(begin(), place)) == told(begin())[5:]
+
+
+def test_a_signal_that_is_ignored_stays_ignored(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a command that was started with nohup."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    found = []
+    for record in runs.keep(begin(), place):
+        os.kill(os.getpid(), signal.SIGINT)
+        found.append(record)
+    assert told(iter(found)) == told(begin())
 
 
 def test_signals_do_afterwards_what_they_did_before(place: Path) -> None:

@@ -47,26 +47,21 @@ class Plan:
         `length` is that of windows and model; of `steps` and `minutes`, what is not
         named no longer ends the run. Raises ValueError for an unknown name.
         """
-        plan, parts = self, {"model": dict[str, Any](), "training": dict[str, Any]()}
+        own, model, training = dict[str, Any](), dict[str, Any](), dict[str, Any]()
+        homes = dict.fromkeys(("corpus", "tokenizer", "seed"), own)
+        homes |= dict.fromkeys(vars(self.model), model)
+        homes |= dict.fromkeys(vars(self.training), training)
         if {"steps", "minutes"} & changes.keys():
-            parts["training"] |= {"steps": None, "minutes": None}
+            training |= {"steps": None, "minutes": None}
         for name, value in changes.items():
-            if name == "length":
-                parts["model"]["max_length"] = parts["training"]["length"] = value
-                continue
-            known = dict.fromkeys(("corpus", "tokenizer", "seed"), self)
-            for part in parts:
-                known |= dict.fromkeys(vars(getattr(self, part)), part)
-            home = known[choose("setting", name, known)]
-            if isinstance(home, str):
-                parts[home][name] = value
-            else:
-                plan = replace(plan, **{name: value})
-        model, training = plan.model, plan.training
+            homes[choose("setting", name, homes)][name] = value
+        if "length" in changes:
+            model["max_length"] = changes["length"]
         return replace(
-            plan,
-            model=replace(model, **parts["model"]),
-            training=replace(training, **parts["training"]),
+            self,
+            **own,
+            model=replace(self.model, **model),
+            training=replace(self.training, **training),
         )
 
     def fields(self) -> dict[str, Any]:

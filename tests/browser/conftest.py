@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
 
@@ -44,6 +45,22 @@ def opened(browser: Browser, lab: str, folder: Path, name: str) -> Iterator[Note
         yield notebook
     finally:
         notebook.close()
+
+
+@contextmanager
+def shown(
+    browser: Browser, lab: str, folder: Path, name: str, source: str
+) -> Iterator[Notebook]:
+    """A notebook of its own, NAME.ipynb, that has run this one cell."""
+    made = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source.strip())],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(made, folder / "notebooks" / f"{name}.ipynb")
+    with opened(browser, lab, folder, f"{name}.ipynb") as notebook:
+        with evidence(notebook, folder):
+            notebook.run_all()
+        yield notebook
 
 
 @contextmanager

@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from made_results import made_results
 from playwright.sync_api import Browser, expect
 
-from .conftest import evidence, opened
+from .conftest import shown
 from .in_page import CLIPPED, CONTRASTS
 from .laboratory import Card, Notebook
 
@@ -23,15 +22,8 @@ EvidencePlot(experiments.load("made_up.json"))
 @pytest.fixture(scope="module")
 def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
     """A notebook of its own, whose results nobody recorded."""
-    made = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(SOURCE.strip())],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(made, folder / "notebooks" / "evidence.ipynb")
     made_results().save(folder / "notebooks" / "made_up.json")
-    with opened(browser, lab, folder, "evidence.ipynb") as notebook:
-        with evidence(notebook, folder):
-            notebook.run_all()
+    with shown(browser, lab, folder, "evidence", SOURCE) as notebook:
         yield notebook
 
 

@@ -4,12 +4,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from made_texts import made_texts
 from playwright.sync_api import Browser, expect
 
-from .conftest import evidence, opened
+from .conftest import shown
 from .in_page import CLIPPED, CONTRASTS
 from .laboratory import Card, Notebook
 
@@ -23,15 +22,8 @@ LossPlot(experiments.load("made_up_texts.json"))
 @pytest.fixture(scope="module")
 def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
     """A notebook of its own, whose results nobody recorded."""
-    made = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(SOURCE.strip())],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(made, folder / "notebooks" / "losses.ipynb")
     made_texts().save(folder / "notebooks" / "made_up_texts.json")
-    with opened(browser, lab, folder, "losses.ipynb") as notebook:
-        with evidence(notebook, folder):
-            notebook.run_all()
+    with shown(browser, lab, folder, "losses", SOURCE) as notebook:
         yield notebook
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from minihyena import checkpoints, train_command
-from minihyena.errors import choose
+from minihyena.errors import check_device, choose
 from minihyena.experiments.results import FOLDER
 from minihyena.generation import sample_text
 from minihyena.processes import is_first, processes
@@ -99,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     add("--width", type=int, nargs="+", help="one or more")
     add("--rounds", type=int, default=15, help="at least 5; fewer for long calls")
     add("--threads", type=int, help="default: as many as torch takes")
+    add("--device", default="cpu", help='"cuda" is written to SUITE_cuda.json')
     add("--out", type=Path, default=Path("runs"), help="folder of SUITE.json")
 
     check = commands.add_parser("doctor", help="is everything here that is needed?")
@@ -190,20 +191,24 @@ def run_bench(options: argparse.Namespace) -> int:
     if options.rounds < 5:
         raise ValueError("--rounds must be at least 5")
     torch.set_num_threads(threads)
+    check_device(options.device)
     options.out.mkdir(parents=True, exist_ok=True)  # fails now, not at the end
     if options.suite == "race":
         return run_race(options.out / "race.json")
+    kind = torch.device(options.device).type
+    ending = ".json" if kind == "cpu" else f"_{kind}.json"
     names = subjects.SUITES if options.suite == "all" else [options.suite]
     for name in names:
         suite, rows = subjects.SUITES[name], list[benchmark.Row]()
         for width in options.width or [suite.width]:
             for batch in options.batch or [suite.batch]:
                 lengths = options.lengths or suite.lengths
-                for found in suite.rows(batch, width, lengths, options.rounds):
+                size = batch, width, lengths, options.rounds
+                for found in suite.rows(*size, options.device):
                     print(*benchmark.table(found), sep="\n", flush=True)
                     rows += found
-                    benchmark.save(benchmark.run(rows), options.out / f"{name}.json")
-        print(f"written to {options.out / name}.json")
+                    benchmark.save(benchmark.run(rows), options.out / (name + ending))
+        print(f"written to {options.out / (name + ending)}")
     return 0
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 __all__ = [
     "check_conv",
+    "check_device",
     "check_finite",
     "check_ids",
     "check_input",
@@ -149,6 +150,17 @@ def check_square(u: Tensor, channels: int, copies: int) -> None:
             f"{free / 2**30:,.1f} GiB are free, enough for length "
             f"{int((free / one) ** 0.5):,}: take fewer sequences or a shorter piece"
         )
+
+
+def check_device(name: str) -> None:
+    """ValueError if torch cannot use the device of this name here."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f'device {name!r} cannot be used here: {reason}; "cpu" always can'
+        ) from error
 
 
 def free_bytes(device: torch.device) -> int:

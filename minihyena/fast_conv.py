@@ -46,7 +46,7 @@ class Plan(NamedTuple):
     step: int  # b
     n: int  # length of the transforms
     channels: int  # in a block
-    small: bool  # one line does it
+    small: bool  # one line does it, as it does on a GPU
 
     def blocks(self, width: int) -> Iterator[slice]:
         """The blocks of channels."""
@@ -85,14 +85,13 @@ def _plan(
     batch: int, width: int, length: int, taps: int, size: int, cached: bool
 ) -> Plan:
     n = fast_length(length + taps - 1)
-    small = batch * width * n * size <= SMALL_BYTES
-    if small or not cached:
-        return Plan(1, length, n, max(width, 1), small)
+    if not cached or batch * width * n * size <= SMALL_BYTES:
+        return Plan(1, length, n, max(width, 1), small=True)
     step = -(-length // max(1, min(MOST_PIECES, length // PIECE)))
     pieces = -(-length // step)
     n = fast_length(step + min(taps, step) - 1)
     channels = BLOCK_BYTES // (batch * pieces * n * size)
-    return Plan(pieces, step, n, max(1, channels), small)
+    return Plan(pieces, step, n, max(1, channels), small=False)
 
 
 @lru_cache(maxsize=1024)

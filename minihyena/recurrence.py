@@ -65,13 +65,14 @@ def hyena_matrix(stages: Sequence[Stage]) -> Tensor:
 def short_conv(conv: Any, p: Tensor) -> Tensor:
     """The causal depthwise convolution conv (an nn.Conv1d) of p (B, D, L).
 
-    If p is large and no gradient is wanted, it is overwritten with the result.
+    On a CPU, if p is large and no gradient is wanted, the result takes its place.
     """
     if not is_plain(conv, nn.Conv1d):
         y: Tensor = conv(pad(p, (conv.kernel_size[0] - 1, 0)))
         return y
     h = conv.weight[:, 0].flip(-1)[:, : p.shape[-1]]  # its last tap meets the present
-    if torch.is_grad_enabled() or p.nbytes < RECYCLED_BYTES:
+    fits = p.nbytes < RECYCLED_BYTES or p.device.type != "cpu"
+    if fits or torch.is_grad_enabled():
         return causal_conv(p, h).add_(conv.bias[:, None])
     some = max(1, BLOCK_BYTES * p.shape[1] // p.nbytes)  # channels, for the cache
     for start in range(0, p.shape[1], some):

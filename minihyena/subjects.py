@@ -91,7 +91,7 @@ def conv_subjects(u: Tensor, h: Tensor, task: str = "forward") -> dict[str, Call
     calls = {name: forward(f, u, h) for name, f in functions.items()}
     known = filter_spectrum(u, h)
     calls[KEPT] = forward(causal_conv, u, known)
-    return calls | _scipy_subjects(u, h)
+    return calls | (_scipy_subjects(u, h) if u.device.type == "cpu" else {})
 
 
 def _scipy_subjects(u: Tensor, h: Tensor) -> dict[str, Call]:
@@ -109,12 +109,12 @@ def _scipy_subjects(u: Tensor, h: Tensor) -> dict[str, Call]:
 
 
 def layer_subjects(
-    batch: int, width: int, length: int, task: str = "forward"
+    batch: int, width: int, length: int, task: str = "forward", device: str = "cpu"
 ) -> dict[str, Call]:
     """Name -> one call of a layer on (B, L, D): Hyena of order 2, its textbook twin,
     and attention. With gradients attention is left out where it would take minutes.
     """
-    u, hyena, attention = _layers(batch, width, length)
+    u, hyena, attention = _layers(batch, width, length, device)
     functions: dict[str, Callable[..., Tensor]] = {
         OURS: hyena,
         "textbook": partial(textbook_operator, hyena),
@@ -132,11 +132,13 @@ def layer_subjects(
     return calls
 
 
-def mixing_subjects(batch: int, width: int, length: int) -> dict[str, Call]:
+def mixing_subjects(
+    batch: int, width: int, length: int, device: str = "cpu"
+) -> dict[str, Call]:
     """Name -> one call of what is left of a layer without its projections: streams go
     in, mixed values come out.
     """
-    u, hyena, attention = _layers(batch, width, length)
+    u, hyena, attention = _layers(batch, width, length, device)
     with torch.no_grad():
         v, stages = hyena.streams(u)
         known = hyena.transformed(v, stages)
@@ -151,13 +153,13 @@ def mixing_subjects(batch: int, width: int, length: int) -> dict[str, Call]:
 
 
 def _layers(
-    batch: int, width: int, length: int
+    batch: int, width: int, length: int, device: str
 ) -> tuple[Tensor, HyenaOperator, SoftmaxAttention]:
     with drawing_from(torch.Generator().manual_seed(length)):
         u = torch.randn(batch, length, width)
         hyena = HyenaConfig().build(width, length)
         attention = AttentionConfig().build(width, length)
-    return u, hyena, attention
+    return u.to(device), hyena.to(device), attention.to(device)
 
 
 def forward(function: Callable[..., object], *inputs: Any) -> Call:
@@ -182,13 +184,14 @@ def both_ways(
 
 
 def conv_rows(
-    batch: int, width: int, lengths: Sequence[int], rounds: int
+    batch: int, width: int, lengths: Sequence[int], rounds: int, device: str = "cpu"
 ) -> Iterator[list[Row]]:
     """Convolutions with a filter as long as the signal, with and without gradients."""
     for length in lengths:
         g = torch.Generator().manual_seed(length)
         u = torch.randn(batch, width, length, generator=g)
         h = torch.randn(width, length, generator=g) / length**0.5
+        u, h = u.to(device), h.to(device)
         for task, passes in ("forward", 1), ("forward+backward", 3):
             calls = conv_subjects(u, h, task)
             work = passes * batch * width * conv_flops(length)
@@ -200,17 +203,17 @@ def conv_rows(
 
 
 def layer_rows(
-    batch: int, width: int, lengths: Sequence[int], rounds: int
+    batch: int, width: int, lengths: Sequence[int], rounds: int, device: str = "cpu"
 ) -> Iterator[list[Row]]:
     """Layers, and their mixing alone. Gradients are compared with the textbook's."""
     for length in lengths:
-        _, hyena, attention = _layers(batch, width, length)
+        _, hyena, attention = _layers(batch, width, length, device)
         size = (batch, width, length)
         ours = hyena.flops(length, batch)
         flops = dict.fromkeys([OURS, KEPT, "textbook"], ours)
         flops["attention"] = attention.flops(length, batch)
         for task, passes in ("forward", 1), ("forward+backward", 3):
-            calls = layer_subjects(*size, task)
+            calls = layer_subjects(*size, task, device)
             work = {name: passes * flops[name] for name in calls}
             yield measure("layer", task, size, calls, rounds, work)
         mixing = {
@@ -218,19 +221,21 @@ def layer_rows(
             "attention": 2.0 * batch * width * length * (length + 1),
         }
         mixing[KEPT] = mixing[OURS]
-        calls = mixing_subjects(*size)
+        calls = mixing_subjects(*size, device)
         yield measure("layer", "mixing", size, calls, rounds, mixing)
 
 
 def train_rows(
-    batch: int, width: int, lengths: Sequence[int], rounds: int
+    batch: int, width: int, lengths: Sequence[int], rounds: int, device: str = "cpu"
 ) -> Iterator[list[Row]]:
     """One step of training for language models of equal size: Hyena, attention, and
     attention with Hyena's short convolution.
     """
     for length in lengths:
-        models = _models(width, length, others={SHORT: AttentionConfig(short_taps=3)})
+        short = {SHORT: AttentionConfig(short_taps=3)}
+        models = _models(width, length, device, others=short)
         ids = torch.randint(65, (batch, length + 1), generator=_seeded(length))
+        ids = ids.to(device)
         calls, flops = {}, {}
         for name, model in models.items():
             optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
@@ -250,26 +255,26 @@ def _train_step(
 
 
 def generate_rows(
-    batch: int, width: int, lengths: Sequence[int], rounds: int
+    batch: int, width: int, lengths: Sequence[int], rounds: int, device: str = "cpu"
 ) -> Iterator[list[Row]]:
     """Writing with four layers: a token after a prompt, in the mean of 1,000 with the
     prompt included, and the slowest of them; and as many tokens as `length` from one.
     Recomputing is timed over four tokens, as each of them costs the same.
     """
     for length in lengths:
-        models = _models(width, length + NEW, depth=4)
+        models = _models(width, length + NEW, device, depth=4)
         modal = replace(models[OURS].config.mixer, filter=ModalConfig(MODES))
         config = replace(models[OURS].config, mixer=modal)
         writers = {
             OURS: _Writer(models[OURS], "online", NEW),
             "recomputed": _Writer(models[OURS], "recompute", 4),
             f"recurrent, {MODES} modes": _Writer(
-                LanguageModel(config, _seeded(0)), "recurrent", NEW
+                LanguageModel(config, _seeded(0)).to(device), "recurrent", NEW
             ),
             "attention, KV cache": _Writer(models["attention"], "online", NEW),
         }
         size = (batch, width, length)
-        ids = torch.randint(65, (batch, length), generator=_seeded(length))
+        ids = torch.randint(65, (batch, length), generator=_seeded(length)).to(device)
         calls: dict[str, Call] = {
             name: partial(writer, ids) for name, writer in writers.items()
         }
@@ -315,7 +320,11 @@ class _Writer:
 
 
 def _models(
-    width: int, length: int, depth: int = 2, others: Mapping[str, Any] | None = None
+    width: int,
+    length: int,
+    device: str,
+    depth: int = 2,
+    others: Mapping[str, Any] | None = None,
 ) -> dict[str, LanguageModel]:
     """As many layers each, the others as large as the Hyena model."""
     kinds = {OURS: "hyena", "attention": "attention"} | dict(others or {})
@@ -323,7 +332,7 @@ def _models(
         [LMConfig(65, length, width, depth, mixer=kind) for kind in kinds.values()]
     )
     pairs = zip(kinds, configs, strict=True)
-    return {name: LanguageModel(config, _seeded(0)) for name, config in pairs}
+    return {n: LanguageModel(c, _seeded(0)).to(device) for n, c in pairs}
 
 
 def _seeded(seed: int) -> torch.Generator:
@@ -334,7 +343,7 @@ def _seeded(seed: int) -> torch.Generator:
 class Suite:
     """What one word of `python -m minihyena bench` measures, and at which sizes."""
 
-    rows: Callable[[int, int, Sequence[int], int], Iterator[list[Row]]]
+    rows: Callable[[int, int, Sequence[int], int, str], Iterator[list[Row]]]
     batch: int
     width: int
     lengths: tuple[int, ...]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from minihyena.batch_memory import check_batch
+from minihyena.errors import check_device
 from minihyena.losses import Source, evaluate, token_loss
 from minihyena.processes import count, from_all, over_processes, rank
 from minihyena.tasks.base import is_scored
@@ -42,7 +43,7 @@ class Training(Iterator[Record]):
     ) -> None:
         for split in ("train", "validation"):
             source.windows(split, config.length)
-        _check_device(config.device)
+        check_device(config.device)
         _check_vocabulary(model, source)
         _check_rows(config)
         self.model = model.to(config.device)
@@ -243,16 +244,6 @@ def _advice(step: int, found: str, config: TrainConfig) -> str:
         f"step {step}: {found}; the model is back at its last good state; "
         f"try a learning rate below {config.learning_rate:g}"
     )
-
-
-def _check_device(name: str) -> None:
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f'device {name!r} cannot be used here: {reason}; "cpu" always can'
-        ) from error
 
 
 def _check_rows(config: TrainConfig) -> None:

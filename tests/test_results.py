@@ -96,20 +96,35 @@ def told(heading: str = "How fast", head: str = "") -> dict[str, list[str]]:
     return {first.strip(): [cell.strip() for cell in rest] for first, *rest in lines}
 
 
-def test_the_table_has_every_line_that_is_checked_and_no_other() -> None:
-    assert set(told()) == {"", "---", *LINES}
+PLACES = {"beside": "", "beside, on a GPU": "_cuda"}  # README's table -> the record
 
 
+@pytest.mark.parametrize("corner", PLACES)
+def test_the_table_has_every_line_that_is_checked_and_no_other(corner: str) -> None:
+    assert set(told(head=f"| {corner}")) == {"", "---", *LINES}
+
+
+@pytest.mark.parametrize("corner", PLACES)
 @pytest.mark.parametrize("line", LINES)
-def test_every_number_in_the_readme_is_the_recorded_one(line: str) -> None:
+def test_every_number_in_the_readme_is_the_recorded_one(line: str, corner: str) -> None:
     suite, task, peer = LINES[line]
+    table = told(head=f"| {corner}")
     lengths = [
-        int(cell.removeprefix("L = ").replace(",", "")) for cell in told()[""][1:]
+        int(cell.removeprefix("L = ").replace(",", "")) for cell in table[""][1:]
     ]
-    rows = {(r.task, r.name, r.length): r for r in recorded(suite)}
+    where = suite + PLACES[corner]
+    rows = {(r.task, r.name, r.length): r for r in recorded(where)}
     pairs = [(rows[task, peer, n], rows[task, OURS, n]) for n in lengths]
     ratios = [benchmark.ratio(*pair)[0] for pair in pairs]
-    assert told()[line][1:] == [f"{x:.{int(x < 10)}f}" for x in ratios]
+    assert table[line][1:] == [f"{x:.{int(x < 10)}f}" for x in ratios]
+
+
+def test_what_was_recorded_on_a_gpu_names_it() -> None:
+    for suite in ("conv", "layer", "train", "generate"):
+        run = benchmark.load(RESULTS / f"{suite}_cuda.json")
+        assert run.machine["gpu"] in (ROOT / "README.md").read_text(encoding="utf-8")
+        assert "--device cuda" in run.command
+        assert all(len(row.seconds) >= 5 for row in run.rows)
 
 
 def test_what_the_readme_says_of_writing_is_what_was_recorded() -> None:

@@ -22,7 +22,7 @@ ifneq ($(MADE_IN),$(CURDIR))
 .PHONY: $(READY)
 endif
 
-.PHONY: help lab test check notebooks kills waits clean
+.PHONY: help lab test check notebooks site walk kills waits clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,8 @@ help:
 	@echo 'make test       unit tests, every notebook, and the browser where there is one'
 	@echo 'make check      ruff on code and notebooks, mypy --strict on the package'
 	@echo 'make notebooks  run, clean and write every notebook (names: NB="00 09")'
+	@echo 'make site       a web site of them all, to read offline: build/site/index.html'
+	@echo 'make walk       run them with no answer, with wrong and with right ones'
 	@echo 'make kills      kill training 50 times, resume it, and compare'
 	@echo 'make waits      how long a learner waits for an import, a check, a picture'
 	@echo 'make clean      remove all that was made here; downloaded texts stay'
@@ -75,8 +77,15 @@ check: $(READY)
 notebooks: $(READY)
 	$(WITH) $(ALONE) $(VENV)/bin/python notebooks/publish.py $(NB)
 
+site: $(READY)
+	$(WITH) $(ALONE) PYTHONPATH=notebooks $(RUN) website.build $(NB)
+
 kills: $(READY)
 	$(WITH) $(ALONE) $(VENV)/bin/python tests/kill_and_resume.py
+
+walk: $(READY)
+	$(WITH) $(ALONE) PYTHONPATH=notebooks $(VENV)/bin/python \
+	  tests/walk_as_newcomer.py $(NB)
 
 waits: $(READY)
 	$(WITH) $(VENV)/bin/python tests/measure_waits.py

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
+from additions import SETUP
 from nbformat import NotebookNode
 
 __all__ = ["RULES", "faults", "read"]
@@ -75,6 +76,11 @@ def faults(path: Path, notebook: NotebookNode | None = None) -> list[str]:
 def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     """The code cells, in order."""
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def written_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    """The code cells that somebody wrote: all but the one for Colab, word for word."""
+    return [cell for cell in code_cells(notebook) if cell.source != SETUP]
 
 
 def prose(notebook: NotebookNode) -> str:
@@ -185,8 +191,11 @@ def has_no_absolute_path(notebook: NotebookNode, path: Path) -> Faults:
 
 
 def is_offline(notebook: NotebookNode, path: Path) -> Faults:
-    """No network, no installing, no magics: the notebook is plain Python."""
-    for cell in code_cells(notebook):
+    """No network, no installing, no magics: the notebook is plain Python.
+
+    But for the one cell that publishing writes, which does something on Colab only.
+    """
+    for cell in written_cells(notebook):
         for found in NETWORK.finditer(cell.source):
             yield f"cell {cell.execution_count} goes to the network: {found.group()!r}"
         for found in COMMAND.finditer(cell.source):
@@ -214,7 +223,7 @@ def draws_from_generators(notebook: NotebookNode, path: Path) -> Faults:
 
 
 def has_short_cells(notebook: NotebookNode, path: Path) -> Faults:
-    for index, cell in enumerate(code_cells(notebook)):
+    for index, cell in enumerate(written_cells(notebook)):
         lines = lines_of_code(cell)
         most = FIRST if index == 0 else LONGEST
         if lines > most and not tagged(cell, "exercise"):

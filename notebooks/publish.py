@@ -15,6 +15,7 @@ from queue import Empty
 from typing import Any
 
 import nbformat
+from additions import divide, mark_slides, open_elsewhere
 from hygiene import WIDGET_VIEW, code_cells, faults, read
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
@@ -88,8 +89,10 @@ def name_cells(notebook: NotebookNode) -> None:
         taken.add(own)
 
 
-def execute(notebook: NotebookNode, folder: Path) -> list[float]:
+def execute(notebook: NotebookNode, folder: Path, static: str = "1") -> list[float]:
     """Run all cells with this Python, in `folder`; the seconds each code cell took.
+
+    Widgets add a picture, or with static="site" what the site draws one from.
 
     Raises CellExecutionError where a cell fails.
     """
@@ -112,7 +115,7 @@ def execute(notebook: NotebookNode, folder: Path) -> list[float]:
         on_cell_executed=lambda cell, cell_index, execute_reply: seconds.update(
             {cell_index: time.monotonic() - started[cell_index]}
         ),
-    ).execute(env={**os.environ, "MINIHYENA_STATIC": "1"})  # widgets add a picture
+    ).execute(env={**os.environ, "MINIHYENA_STATIC": static})
     return [seconds[index] for index in sorted(seconds)]
 
 
@@ -162,6 +165,8 @@ def publish(path: Path, check: bool) -> bool:
     committed = read(path)
     notebook = read(path)
     name_cells(notebook)
+    divide(notebook)
+    open_elsewhere(notebook, path.name)
     begun = time.monotonic()
     print(f"{path.name} ...", flush=True)
     try:
@@ -170,6 +175,7 @@ def publish(path: Path, check: bool) -> bool:
         print(f"{error}\n{path.name}: a cell failed; nothing was written")
         return False
     clean(notebook)
+    mark_slides(notebook)
     found = faults(path, notebook)
     if check and not same_text(committed, notebook):
         found.append("not what running it gives; run `make notebooks`")

@@ -26,14 +26,20 @@ from minihyena.corpora import CharacterTokenizer, Corpus
 from minihyena.doctor import Finding
 from minihyena.explore import (
     Card,
+    CausalityAuditor,
     EvidencePlot,
     FilterBuilder,
+    FilterPainter,
     FilterStudio,
+    ImageFilter,
     LossPlot,
     MachineCard,
     OrderBuilder,
     OrderSlider,
+    ReverseComplement,
+    SlideAndMultiply,
     TaskTheatre,
+    ToeplitzExplorer,
     TokenLoop,
     TokenMixer,
     TrainingDashboard,
@@ -144,8 +150,14 @@ def wait_for(condition, seconds=20):
         "filter builder",
         "room",
         "order builder",
+        "slide and multiply",
+        "filter painter",
         "wrap-around",
+        "toeplitz explorer",
+        "causality auditor",
         "turning hands",
+        "reverse complement",
+        "image filter",
         "token loop",
         "order slider",
         "evidence plot",
@@ -160,8 +172,14 @@ def explorer(request, factory, corpus):
         "mixer": TokenMixer,
         "filter builder": FilterBuilder,
         "order builder": OrderBuilder,
+        "slide and multiply": SlideAndMultiply,
+        "filter painter": FilterPainter,
         "wrap-around": WrapAround,
+        "toeplitz explorer": ToeplitzExplorer,
+        "causality auditor": CausalityAuditor,
         "turning hands": TurningHands,
+        "reverse complement": ReverseComplement,
+        "image filter": ImageFilter,
         "evidence plot": lambda: EvidencePlot(made_results()),
         "loss plot": lambda: LossPlot(made_texts()),
         "task theatre": lambda: TaskTheatre({"ours": model}, THEATRE),
@@ -272,7 +290,14 @@ def test_every_curve_differs_from_its_neighbours_by_more_than_its_colour(explore
         panel = trace.xaxis or "x"
         assert looks.setdefault((panel, cue), trace.name) == trace.name
     bars = isinstance(
-        explorer, WrapAround | TaskTheatre
+        explorer,
+        SlideAndMultiply
+        | FilterPainter
+        | ReverseComplement
+        | WrapAround
+        | TaskTheatre
+        | ToeplitzExplorer
+        | CausalityAuditor,
     )  # which are told apart by hatching
     assert len(looks) >= 2 or bars
 

@@ -21,6 +21,7 @@ PACKAGE = ROOT / "minihyena"
 FLOORS = [
     ["errors", "options"],
     [
+        "auditing",
         "bilinear",
         "conv",
         "fast_conv",

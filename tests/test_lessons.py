@@ -13,7 +13,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from wrong_answers import BANK, nb03, nb04, nb05, nb06, nb07, nb08, nb10, nb11
+from wrong_answers import (
+    BANK,
+    nb01,
+    nb02,
+    nb03,
+    nb04,
+    nb05,
+    nb06,
+    nb07,
+    nb08,
+    nb10,
+    nb11,
+    nb12,
+)
 
 from minihyena import (
     ImplicitConfig,
@@ -49,6 +62,7 @@ def compiled(text, name):
     cell |= {"causal_conv": causal_conv, "toeplitz": toeplitz}
     cell |= {"ImplicitConfig": ImplicitConfig, "ImplicitFilter": ImplicitFilter}
     cell |= {"drawing_from": drawing_from, "replace": replace}
+    cell |= {"conv": nb02.conv}  # which the notebook defines
     exec(text, cell)
     return cell[name]
 
@@ -102,6 +116,8 @@ ALSO_RIGHT = {
     "00.moved_outputs": lambda *args: moved_by_noise(*args).nonzero(),
     "00.count_pairs": lambda length: sum(range(length + 1)),
     "00.draw": box_muller,
+    **nb01.ALSO_RIGHT,
+    **nb02.ALSO_RIGHT,
     **nb03.ALSO_RIGHT,
     **nb04.ALSO_RIGHT,
     **nb05.ALSO_RIGHT,
@@ -121,6 +137,7 @@ ALSO_RIGHT = {
     ),
     **nb10.ALSO_RIGHT,
     **nb11.ALSO_RIGHT,
+    **nb12.ALSO_RIGHT,
 }
 
 
@@ -153,6 +170,8 @@ TOO_FAR = {
     "00.moved_outputs": [lambda *args: [*moved_by_noise(*args).nonzero(), 0]],
     "00.count_pairs": [lambda length: length * (length + 1) // 2 + 1],
     "00.draw": [lambda n, *, generator: box_muller(n, generator=generator) + 0.8],
+    **nb01.TOO_FAR,
+    **nb02.TOO_FAR,
     **nb03.TOO_FAR,
     **nb04.TOO_FAR,
     **nb05.TOO_FAR,
@@ -178,6 +197,7 @@ TOO_FAR = {
     "09.perplexity": [lambda *args: ALSO_RIGHT["09.perplexity"](*args) * (1 + 1e-4)],
     **nb10.TOO_FAR,
     **nb11.TOO_FAR,
+    **nb12.TOO_FAR,
 }
 
 

@@ -14,7 +14,8 @@ import publish
 import pytest
 import zmq
 import zmq.asyncio
-from hygiene import WIDGET_VIEW, faults, read
+from additions import SETUP
+from hygiene import WIDGET_VIEW, code_cells, faults, read
 from jupyter_client.session import Session
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -291,8 +292,10 @@ def test_publishing_twice_gives_the_same_bytes(
     assert publish.main([folder]) == 0
     assert written.read_bytes() == once
     notebook = read(written)
-    assert notebook.cells[1].outputs[0].text == "4\n"
-    shown = notebook.cells[4].outputs[0].data
+    setup, first, *_, last = code_cells(notebook)
+    assert setup.source == SETUP
+    assert first.outputs[0].text == "4\n"
+    shown = last.outputs[0].data
     assert set(shown) == {"text/plain", "image/png"}
     assert b"python3.1" not in once
     assert b"application/vnd.jupyter" not in once

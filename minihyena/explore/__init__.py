@@ -13,19 +13,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minihyena.explore.base import Explorer
     from minihyena.explore.card import Card
+    from minihyena.explore.causality_auditor import CausalityAuditor
     from minihyena.explore.evidence_plot import EvidencePlot
     from minihyena.explore.filter_builder import FilterBuilder
+    from minihyena.explore.filter_painter import FilterPainter
     from minihyena.explore.filter_studio import FilterStudio
     from minihyena.explore.filter_views import snapshot
     from minihyena.explore.gate_playground import GatePlayground
+    from minihyena.explore.image_filter import ImageFilter
     from minihyena.explore.loss_plot import LossPlot
     from minihyena.explore.machine_card import MachineCard
     from minihyena.explore.matrix_lens import MatrixLens
     from minihyena.explore.order_builder import OrderBuilder
     from minihyena.explore.order_slider import OrderSlider
     from minihyena.explore.parts import table, texts
+    from minihyena.explore.reverse_complement import ReverseComplement
     from minihyena.explore.scaling_plot import ScalingPlot
+    from minihyena.explore.slide_and_multiply import SlideAndMultiply
     from minihyena.explore.task_theatre import TaskTheatre
+    from minihyena.explore.toeplitz_explorer import ToeplitzExplorer
     from minihyena.explore.token_loop import TokenLoop
     from minihyena.explore.token_mixer import TokenMixer
     from minihyena.explore.training_dashboard import TrainingDashboard
@@ -35,18 +41,24 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Card",
+    "CausalityAuditor",
     "EvidencePlot",
     "Explorer",
     "FilterBuilder",
+    "FilterPainter",
     "FilterStudio",
     "GatePlayground",
+    "ImageFilter",
     "LossPlot",
     "MachineCard",
     "MatrixLens",
     "OrderBuilder",
     "OrderSlider",
+    "ReverseComplement",
     "ScalingPlot",
+    "SlideAndMultiply",
     "TaskTheatre",
+    "ToeplitzExplorer",
     "TokenLoop",
     "TokenMixer",
     "TrainingDashboard",
@@ -60,18 +72,24 @@ __all__ = [
 
 _HOMES = {
     "Card": "card",
+    "CausalityAuditor": "causality_auditor",
     "EvidencePlot": "evidence_plot",
     "Explorer": "base",
     "FilterBuilder": "filter_builder",
+    "FilterPainter": "filter_painter",
     "FilterStudio": "filter_studio",
     "GatePlayground": "gate_playground",
+    "ImageFilter": "image_filter",
     "LossPlot": "loss_plot",
     "MachineCard": "machine_card",
     "MatrixLens": "matrix_lens",
     "OrderBuilder": "order_builder",
     "OrderSlider": "order_slider",
+    "ReverseComplement": "reverse_complement",
     "ScalingPlot": "scaling_plot",
+    "SlideAndMultiply": "slide_and_multiply",
     "TaskTheatre": "task_theatre",
+    "ToeplitzExplorer": "toeplitz_explorer",
     "TokenLoop": "token_loop",
     "TokenMixer": "token_mixer",
     "TrainingDashboard": "training_dashboard",

@@ -21,12 +21,14 @@ import torch
 from minihyena.errors import choose
 from minihyena.explore.live import CONFIG, MEND, caption_still, enliven
 from minihyena.explore.parts import button, chips, row, sideways, states, table
+from minihyena.explore.still import still
 from minihyena.explore.style import STYLE
 
 __all__ = ["Explorer"]
 
 State = dict[str, Any]
 PLOTLY = "application/vnd.plotly.v1+json"
+STILL = "application/vnd.minihyena.still+json"
 
 
 class Explorer(W.VBox):  # type: ignore[misc]
@@ -40,6 +42,7 @@ class Explorer(W.VBox):  # type: ignore[misc]
     title = ""
     notice = ""  # what to look for
     surprising = True  # offers "Surprise me"
+    moves_alone = True  # its controls only look, so that states can be made in advance
     narrowest = 0  # px that its picture needs: it scrolls sideways where there are less
 
     def __init__(
@@ -253,7 +256,10 @@ class Explorer(W.VBox):  # type: ignore[misc]
         return png
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Live view, sentence and, with MINIHYENA_STATIC=1, the picture: one output."""
+        """Live view, sentence, and what MINIHYENA_STATIC asks for: one output.
+
+        "1" adds the picture, "site" what a page without a kernel draws and moves.
+        """
         data: dict[str, Any] = {"text/plain": self.describe()}
         metadata: dict[str, Any] = {}
         if self.live:
@@ -264,7 +270,10 @@ class Explorer(W.VBox):  # type: ignore[misc]
             }
         else:
             data[PLOTLY] = json.loads(self.figure.to_json()) | {"config": CONFIG}
-        if os.environ.get("MINIHYENA_STATIC") == "1":
+        static = os.environ.get("MINIHYENA_STATIC")
+        if static == "site":
+            data[STILL] = still(self)
+        if static == "1":
             data["image/png"] = base64.b64encode(self.picture()).decode()
             metadata["image/png"] = {"alt": self.describe()}
         return data, metadata

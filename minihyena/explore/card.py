@@ -1,5 +1,6 @@
 """A card: what differs between machines, shown live; a file keeps its sentence only."""
 
+import os
 from typing import Any
 
 from minihyena.explore.style import STYLE
@@ -11,7 +12,7 @@ class Card:
     """HTML in the look of the widgets, with a sentence that is true everywhere.
 
     With ipywidgets it is a live widget, so that no number of this machine is saved in
-    the notebook; without it, plain HTML.
+    the notebook; without it, and for the site, plain HTML.
     """
 
     def __init__(self, sentence: str, html: str) -> None:
@@ -28,6 +29,8 @@ class Card:
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         data: dict[str, Any] = {"text/plain": self.describe()}
         html = f'{STYLE}<div class="minihyena">{self.html()}</div>'
+        if os.environ.get("MINIHYENA_STATIC") == "site":
+            return data | {"text/html": html}
         try:
             import ipywidgets
         except ImportError:

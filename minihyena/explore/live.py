@@ -16,17 +16,30 @@ STILL = "stands still"  # the annotation that says so
 # Lab takes arrows and letters for itself, even from a list or slider with the focus,
 # or a box that scrolls: they belong to it, and Enter and what goes with Ctrl, Alt or
 # Meta to Lab.
+# ipywidgets gives the handle of a slider no name, and as its value the number of the
+# option: whoever listens is told the words that others see.
 FIT = """
 window.minihyenaKeys ??= addEventListener("keydown", event => {
   if (event.target.matches?.(".minihyena :is(select, .noUi-handle, .mh-sideways)"))
     event.target.toggleAttribute("data-lm-suppress-shortcuts",
       !(event.ctrlKey || event.altKey || event.metaKey || event.key === "Enter"));
 }, true) ?? true;
+const name = slider => {
+  const handle = slider.querySelector(".noUi-handle");
+  const words = slider.querySelector(".widget-readout");
+  if (!handle || !words || handle.ariaLabel) return;
+  const tell = () => { handle.ariaValueText = words.textContent; };
+  handle.ariaLabel = slider.querySelector(".widget-label").textContent;
+  new MutationObserver(tell).observe(words, { childList: true, characterData: true,
+    subtree: true });
+  tell();
+};
 export default { render({ el }) {
   const fit = () => {
     const card = el.closest(".minihyena");
     if (!card) return;
     watch.observe(card);
+    card.querySelectorAll(".widget-hslider").forEach(name);
     for (const plot of card.querySelectorAll(".js-plotly-plot"))
       if (plot.clientWidth && plot._fullLayout?.width !== plot.clientWidth)
         return window.dispatchEvent(new Event("resize"));

@@ -54,6 +54,7 @@ class TokenLoop(Explorer):
     """
 
     title = "Token loop"
+    moves_alone = False
     notice = (
         "A pair is one output that hears one input. Which pairs does a step settle, "
         "and what does that cost? Watch the tiles after 1, 2, 4, 8, … inputs."

@@ -36,6 +36,7 @@ class Trainer(Explorer):
     """
 
     surprising = False
+    moves_alone = False
 
     def __init__(self, pickers: dict[str, Any], figure: go.Figure, name: str) -> None:
         if old := _TRAINERS.get(name):

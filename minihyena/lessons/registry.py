@@ -3,6 +3,8 @@
 from minihyena.errors import choose
 from minihyena.lessons import (
     notebook_00,
+    notebook_01,
+    notebook_02,
     notebook_03,
     notebook_04,
     notebook_05,
@@ -12,6 +14,7 @@ from minihyena.lessons import (
     notebook_09,
     notebook_10,
     notebook_11,
+    notebook_12,
 )
 from minihyena.lessons.exercise import Exercise
 
@@ -21,6 +24,8 @@ exercises: dict[str, Exercise] = {
     ex.id: ex
     for ex in (
         *notebook_00.EXERCISES,
+        *notebook_01.EXERCISES,
+        *notebook_02.EXERCISES,
         *notebook_03.EXERCISES,
         *notebook_04.EXERCISES,
         *notebook_05.EXERCISES,
@@ -30,6 +35,7 @@ exercises: dict[str, Exercise] = {
         *notebook_09.EXERCISES,
         *notebook_10.EXERCISES,
         *notebook_11.EXERCISES,
+        *notebook_12.EXERCISES,
     )
 }
 

@@ -1,11 +1,13 @@
 """Every notebook, as it is, in JupyterLab: it runs, fits, can be read and be used."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from .accessible import barriers
 from .conftest import evidence, opened
 from .in_page import CLIPPED, CONTRASTS
 from .laboratory import ROOT, Notebook
@@ -14,6 +16,12 @@ NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 LEAST_CONTRAST = 4.5  # WCAG 2, level AA, for text of any size
 # No picture before the training shows it; what is to be shown is in view already.
 SILENT = {"Learning rate", "Show"}
+SWEEP = """
+from minihyena.explore import Explorer
+for _name, _value in list(globals().items()):
+    if isinstance(_value, Explorer) and not _name.startswith("_"):
+        print(len(list(_value.sweep(cap=40))), "states of", type(_value).__name__)
+"""
 assert NOTEBOOKS, "there is nothing to test"
 
 
@@ -65,6 +73,29 @@ def test_every_control_redraws_the_picture_when_moved_by_keyboard(
     assert moved, "no control could be moved"
 
 
+def test_every_button_can_be_pressed(notebook: Notebook) -> None:
+    """In their order, by keyboard: what starts something stands before what stops it.
+
+    What goes wrong is heard by the fixture that every test of a notebook has.
+    """
+    for card in notebook.cards():
+        pressed = 0
+        for button in card.root.get_by_role("button").all():
+            if button.is_visible() and button.is_enabled():
+                button.press("Enter")
+                pressed += 1
+        assert pressed or not card.controls(), f"{card.title} has no button"
+        notebook.run("None")  # all that the presses sent has been answered
+
+
+def test_a_sweep_through_all_states_finds_no_error_in_the_page(
+    notebook: Notebook,
+) -> None:
+    """Every explorer that a cell has named, while it is on the page."""
+    swept = notebook.run(SWEEP)
+    assert re.fullmatch(r"(\d+ states of \w+\n)+", swept), swept
+
+
 def test_numbers_can_be_shown_instead_of_the_picture(notebook: Notebook) -> None:
     for card in notebook.cards():
         button, picture = card.button("Show numbers"), card.root.locator(".main-svg")
@@ -83,6 +114,11 @@ def test_numbers_can_be_shown_instead_of_the_picture(notebook: Notebook) -> None
 def test_widgets_wrap_instead_of_sticking_out(notebook: Notebook, width: int) -> None:
     notebook.resize(width)
     found = notebook.page.evaluate(CLIPPED)
+    assert not found, "\n".join(found)
+
+
+def test_no_widget_keeps_anybody_out(notebook: Notebook) -> None:
+    found = barriers(notebook.page, ".minihyena")
     assert not found, "\n".join(found)
 
 

@@ -1,0 +1,220 @@
+// Search, live plots and slides. Everything is there to read without this file.
+"use strict";
+
+const all = (what, where = document) => [...where.querySelectorAll(what)];
+const byId = id => document.getElementById(id);
+const scripts = {};
+const load = name => scripts[name] ??= new Promise((done, failed) => {
+  const script = document.createElement("script");
+  Object.assign(script, { src: name, onload: done, onerror: failed });
+  document.head.append(script);
+});
+const make = (name, parent, properties = {}) => {
+  const made = Object.assign(document.createElement(name), properties);
+  parent.append(made);
+  return made;
+};
+
+// ---- what folds, what scrolls, what is printed
+
+const narrow = matchMedia("(max-width: 60rem)");
+const middle = matchMedia("(max-width: 84rem)");
+for (const details of all(".course > details")) details.open = !narrow.matches;
+for (const details of all(".contents > details")) details.open = !middle.matches;
+
+const reach = () => {
+  for (const box of all("pre, .scroll, .formula, .stage"))
+    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+};
+addEventListener("resize", reach);
+reach();
+
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = all("details:not([open])");
+  for (const details of folded) details.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const details of folded) details.open = false;
+});
+
+// ---- pictures that can be moved
+
+const LOOK = { displayModeBar: false, responsive: true, scrollZoom: false };
+
+// A state holds what differs from the first: null where a key is gone.
+function changed(old, by) {
+  if (by === null || typeof by !== "object" || Array.isArray(by)) return by ?? undefined;
+  const made = Array.isArray(old) ? [...old] : { ...old };
+  for (const key in by) made[key] = changed(made[key], by[key]);
+  return made;
+}
+
+async function draw(figure) {
+  const still = JSON.parse(figure.querySelector("script").textContent);
+  await load("plotly.min.js");
+  const stage = figure.querySelector(".stage");
+  const caption = figure.querySelector("figcaption");
+  const plot = make("div", stage, { className: "plot", role: "img" });
+  plot.style.minWidth = `${still.narrowest}px`;
+  const show = ({ sentence, changes }) => {
+    plot.ariaLabel = caption.textContent = sentence;
+    const { data, layout } = structuredClone(changed(still.figure, changes));
+    return Plotly.react(plot, data, layout, LOOK);
+  };
+  stage.classList.add("drawn");
+  await show({ sentence: caption.textContent, changes: {} });
+  if (still.controls.length) offer(figure, still.controls, show);
+  reach();
+}
+
+// One control is away from its first place at a time: those states are known.
+function offer(figure, controls, show) {
+  const box = make("div", figure, { className: "controls" });
+  figure.querySelector(".stage").before(box);
+  const resets = [];
+  for (const { label, slides, options, first, states } of controls) {
+    const row = make("label", box, { textContent: label });
+    const picker = make(slides ? "input" : "select", row);
+    const said = slides && make("output", row);
+    if (slides) Object.assign(picker, { type: "range", min: 0, max: options.length - 1 });
+    else for (const [value, text] of options.entries()) picker.add(new Option(text, value));
+    const tell = () => {
+      if (said) said.textContent = picker.ariaValueText = options[picker.value];
+    };
+    const reset = () => { picker.value = first; tell(); };
+    resets.push(reset);
+    picker.addEventListener("input", () => {
+      for (const other of resets) if (other !== reset) other();
+      tell();
+      show(states[picker.value]);
+    });
+    reset();
+    addEventListener("beforeprint", () => { reset(); show(states[first]); });
+  }
+  figure.querySelector("figcaption").role = "status";
+  make("p", box, {
+    className: "away",
+    textContent: "Here one control moves at a time; in the notebook all of them do.",
+  });
+}
+
+const near = new IntersectionObserver(entries => {
+  for (const { isIntersecting, target } of entries)
+    if (isIntersecting) {
+      near.unobserve(target);
+      draw(target);
+    }
+}, { rootMargin: "600px" });
+for (const figure of all("figure:has(> script)")) near.observe(figure);
+
+// ---- search
+
+const query = byId("query"), results = byId("results");
+
+function find(words) {
+  const rank = ([, title, heading, text]) => {
+    const places = [heading, title, text].map(place => place.toLowerCase());
+    const scores = words.map(word => places.findIndex(place => place.includes(word)));
+    return scores.includes(-1) ? -1 : scores.reduce((sum, place) => sum + 3 - place, 0);
+  };
+  return SECTIONS.map(section => [rank(section), section])
+    .filter(([score]) => score > 0)
+    .sort(([one], [other]) => other - one)
+    .map(([, section]) => section);
+}
+
+function excerpt(text, word, parent) {
+  const place = Math.max(0, text.toLowerCase().indexOf(word));
+  const start = place && Math.max(0, text.lastIndexOf(" ", place - 50) + 1);
+  parent.append(start ? "… " : "", text.slice(start, place));
+  make("mark", parent, { textContent: text.slice(place, place + word.length) });
+  parent.append(text.slice(place + word.length, place + 90));
+}
+
+async function search() {
+  await load("search.js");
+  const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = words.length ? find(words) : [];
+  results.replaceChildren();
+  results.hidden = !words.length;
+  byId("found").textContent = words.length ? `${found.length} places found` : "";
+  for (const [address, title, heading, text] of found.slice(0, 12)) {
+    const link = make("a", make("li", results), { href: address });
+    make("b", link, { textContent: heading });
+    if (title !== heading) make("span", link, { textContent: title });
+    excerpt(text, words[0], make("span", link));
+  }
+  if (words.length && !found.length)
+    make("li", results, { textContent: "Nothing found. Fewer or shorter words?" });
+}
+
+if (query) {
+  const box = query.parentElement;
+  const close = () => { results.hidden = true; };
+  box.hidden = false;
+  query.addEventListener("input", search);
+  query.addEventListener("focus", search);
+  box.addEventListener("focusout", ({ relatedTarget }) => {
+    if (relatedTarget && !box.contains(relatedTarget)) close();
+  });
+  document.addEventListener("click", ({ target }) => {
+    if (!box.contains(target) || target.closest("#results a")) close();
+  });
+  box.addEventListener("keydown", event => {
+    const links = [query, ...all("a", results)];
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) {
+      const next = links.indexOf(document.activeElement) + step;
+      links[(next + links.length) % links.length].focus();
+      event.preventDefault();
+    } else if (event.key === "Escape") {
+      query.focus();
+      close();
+    } else if (event.key === "Enter" && event.target === query) links[1]?.click();
+  });
+  document.addEventListener("keydown", event => {
+    if (event.key !== "/" || event.target.closest("input, select")) return;
+    query.focus();
+    event.preventDefault();
+  });
+}
+
+// ---- slides
+
+const slides = all(".slide");
+
+function show(index) {
+  const now = Math.min(Math.max(index, 0), slides.length - 1);
+  slides.forEach((slide, place) => slide.classList.toggle("now", place === now));
+  byId("deck-place").textContent = `${now + 1} / ${slides.length}`;
+  history.replaceState(null, "", `#slide-${now + 1}`);
+  slides[now].scrollTop = 0;
+  reach();
+}
+
+if (slides.length) {
+  const place = () => slides.findIndex(slide => slide.classList.contains("now"));
+  const asked = () => {
+    const target = byId(decodeURIComponent(location.hash.slice(1)));
+    return Math.max(0, slides.indexOf(target?.closest(".slide")));
+  };
+  const steps = {
+    ArrowRight: 1, ArrowLeft: -1, PageDown: 1, PageUp: -1,
+    Home: -slides.length, End: slides.length,
+  };
+  document.body.classList.add("running");
+  show(asked());
+  addEventListener("hashchange", () => show(asked()));
+  document.addEventListener("keydown", event => {
+    if (event.target.closest("select, input") || event.ctrlKey || event.altKey) return;
+    if (event.key in steps) {
+      show(place() + steps[event.key]);
+      event.preventDefault();
+    }
+    if (event.key.toLowerCase() === "n") document.body.classList.toggle("noted");
+  });
+  for (const button of all("[data-step]"))
+    button.onclick = () => show(place() + Number(button.dataset.step));
+}

@@ -1,0 +1,65 @@
+"""The two explorers of notebook 01, by keyboard alone: picture and sentence follow."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from .conftest import evidence, opened
+from .laboratory import Card, Notebook
+
+
+@pytest.fixture(scope="module")
+def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
+    """Opened, and all cells run."""
+    with opened(browser, lab, folder, "01_convolution_by_hand.ipynb") as notebook:
+        with evidence(notebook, folder):
+            notebook.run_all()
+        yield notebook
+
+
+@pytest.fixture
+def slide(notebook: Notebook) -> Iterator[Card]:
+    """Slide and multiply, as it was when it was made."""
+    slide = Card(notebook, "Slide and multiply")
+    slide.button("Reset").press("Enter")
+    expect(slide.caption).to_have_text(re.compile("^Output 3 reads inputs 1 to 3"))
+    yield slide
+    slide.button("Reset").press("Enter")
+
+
+@pytest.fixture
+def painter(notebook: Notebook) -> Iterator[Card]:
+    """The filter painter, as it was when it was made."""
+    painter = Card(notebook, "Filter painter")
+    painter.button("Reset").press("Enter")
+    expect(painter.caption).to_contain_text("taps 1, 0, 0, 0.5, 0, 0.25, an impulse")
+    yield painter
+    painter.button("Reset").press("Enter")
+
+
+def test_one_step_forward_adds_one_more_output(slide: Card) -> None:
+    before = slide.drawn()
+    slide.button("Forward").press("Enter")
+    expect(slide.caption).to_contain_text("Output 4 reads inputs 2 to 4")
+    slide.redrawn(before)
+    assert slide.notebook.until(lambda: len(slide.curve("outputs before")) == 4)
+    slide.photograph("slide and multiply at 4")
+
+
+def test_an_unflipped_filter_plays_the_taps_in_reverse(slide: Card) -> None:
+    slide.move(slide.choice("Lay the filter"))
+    expect(slide.caption).to_contain_text("comes out as 1, 2, 3, mirrored")
+
+
+def test_an_impulse_gives_back_what_was_painted(painter: Card) -> None:
+    before = painter.drawn()
+    painter.button("Difference").press("Enter")
+    expect(painter.caption).to_contain_text("Through the taps 1, −1, 0, 0, 0, 0, an")
+    painter.redrawn(before)
+    assert painter.curve("output")[:3] == [1, -1, 0]
+    painter.move(painter.choice("Input"))
+    expect(painter.caption).to_contain_text("each of the marks at steps 0, 3 and 10")
+    painter.photograph("filter painter, marks")

@@ -1,0 +1,333 @@
+"""The site: read from a folder, without a network, by mouse, keyboard and ear."""
+
+import base64
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup, Tag
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from playwright.sync_api import Browser, Page, expect
+from website.build import build
+
+from minihyena.explore import TurningHands
+
+from .accessible import barriers
+
+DOT = (  # a picture of one black pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAA"
+    "AElFTkSuQmCC"
+)
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the notebooks as they are committed."""
+    out = tmp_path_factory.mktemp("site")
+    build(out, committed=True)
+    return out
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of one small notebook, which is run."""
+    folder = tmp_path_factory.mktemp("moving")
+    cells = [
+        new_markdown_cell("# 99 · Hands\n\n*You will turn them.*\n\n## Play"),
+        new_code_cell("from minihyena.explore import TurningHands\n\nTurningHands()"),
+    ]
+    png = {"image/png": DOT, "text/plain": "Published before."}
+    cells[1].outputs = [new_output("execute_result", png, execution_count=1)]
+    nbformat.write(new_notebook(cells=cells), folder / "99_hands.ipynb")
+    build(folder / "site", folder)
+    return folder / "site"
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """Open a page; whatever it asks for outside its folder, or complains of, fails."""
+    wrong: list[str] = []
+    contexts = []
+
+    def visit(page: Path, width: int = 1280, **options: object) -> Page:
+        size = {"width": width, "height": 900}
+        context = browser.new_context(viewport=size, **options)  # type: ignore[arg-type]
+        contexts.append(context)
+        made = context.new_page()
+        made.on("console", lambda message: wrong.append(message.text))
+        made.on("pageerror", lambda error: wrong.append(str(error)))
+        made.on("request", lambda asked: wrong.extend(outside(asked.url, page.parent)))
+        made.goto(page.as_uri())
+        return made
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def outside(url: str, folder: Path) -> list[str]:
+    """The address, if it is neither in the folder nor in the page itself."""
+    return [] if url.startswith((folder.as_uri(), "data:")) else [url]
+
+
+@pytest.fixture(scope="module")
+def soups(site: Path) -> dict[str, BeautifulSoup]:
+    """File name -> its HTML."""
+    return {
+        path.name: BeautifulSoup(path.read_text("utf-8"), "html.parser")
+        for path in sorted(site.glob("*.html"))
+    }
+
+
+def tags(soup: BeautifulSoup | Tag, name: str, **attributes: bool) -> list[Tag]:
+    return list(soup.find_all(name, attributes))
+
+
+# ---- what is written
+
+
+def test_there_is_a_page_for_every_notebook_and_one_that_leads_to_all(
+    site: Path, soups: dict[str, BeautifulSoup]
+) -> None:
+    sources = Path(__file__).parents[2] / "notebooks"
+    written = {path.stem for path in [*sources.glob("*.ipynb"), *sources.glob("*.md")]}
+    assert {f"{name}.html" for name in written} <= set(soups)
+    linked = {str(link["href"]) for link in tags(soups["index.html"], "a", href=True)}
+    assert {f"{name}.html" for name in written} <= linked
+
+
+def test_every_link_and_every_place_in_a_page_is_there(
+    site: Path, soups: dict[str, BeautifulSoup]
+) -> None:
+    places = {
+        name: {str(tag["id"]) for tag in soup.find_all(id=True)}
+        for name, soup in soups.items()
+    }
+    missing = []
+    for name, soup in soups.items():
+        for tag in soup.find_all(["a", "img", "link", "script"]):
+            url = str(tag.get("href") or tag.get("src") or "")
+            file, _, place = unquote(url).partition("#")
+            if re.match(r"[a-z]+:", url):
+                assert tag.name == "a" or url == "data:,", f"{name} would load {url}"
+                continue
+            there = not file or (site / file).exists()
+            if not there or (place and place not in places[file or name]):
+                missing.append(f"{name}: {url}")
+    assert missing == []
+
+
+def test_every_page_says_its_language_has_one_title_and_landmarks(
+    soups: dict[str, BeautifulSoup],
+) -> None:
+    for name, soup in soups.items():
+        assert soup.html is not None
+        assert soup.html["lang"] == "en"
+        assert len(tags(soup, "main")) == 1, name
+        assert len(tags(soup, "h1")) == 1, name
+        assert tags(soup, "nav") or name == "index.html", name
+        ids = [tag["id"] for tag in soup.find_all(id=True)]
+        assert len(ids) == len(set(ids)), name
+
+
+def test_every_picture_says_what_it_shows_to_eyes_and_ears(
+    soups: dict[str, BeautifulSoup],
+) -> None:
+    figures = 0
+    for name, soup in soups.items():
+        for picture in tags(soup, "img"):
+            assert len(str(picture["alt"]).split()) > 3, f"{name}: {picture}"
+        for figure in tags(soup, "figure"):
+            caption = figure.find("figcaption")
+            picture = figure.find("img")
+            if isinstance(picture, Tag):
+                assert isinstance(caption, Tag)
+                assert caption.get_text() == picture["alt"]
+                figures += 1
+    assert figures > 20
+
+
+def test_all_mathematics_is_written_as_mathml(soups: dict[str, BeautifulSoup]) -> None:
+    formulas = 0
+    for name, soup in soups.items():
+        formulas += len(tags(soup, "math"))
+        for silent in soup.find_all(["pre", "code", "script", "style"]):
+            silent.decompose()
+        assert "$" not in soup.get_text(), name
+        assert "\\" not in soup.get_text(), name
+    assert formulas > 500
+
+
+# ---- what is seen and done
+
+
+def test_no_page_complains_asks_the_net_or_scrolls_sideways_on_a_phone(
+    visit: Visit, site: Path, soups: dict[str, BeautifulSoup]
+) -> None:
+    page = visit(site / "index.html", width=390)
+    wide = []
+    for name in soups:
+        page.goto((site / name).as_uri())
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            wide.append(name)
+    assert wide == []
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "theme"),
+    [
+        ("index.html", 1440, "light"),
+        ("index.html", 390, "dark"),
+        ("03_the_fourier_shortcut.html", 1440, "dark"),
+        ("05_gating.html", 390, "light"),
+        ("05_gating.slides.html", 1440, "light"),
+        ("05_gating.slides.html", 390, "dark"),
+    ],
+)
+def test_nothing_keeps_anybody_out(
+    visit: Visit, site: Path, name: str, width: int, theme: str
+) -> None:
+    assert barriers(visit(site / name, width, color_scheme=theme)) == []
+
+
+def test_search_finds_toeplitz_by_keyboard(visit: Visit, site: Path) -> None:
+    page = visit(site / "index.html")
+    page.keyboard.press("/")
+    page.keyboard.type("Toeplitz")
+    links = page.locator("#results a")
+    expect(links.first).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"^\d+ places found$"))
+    assert barriers(page, "header") == []
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(links.nth(1)).to_be_focused()
+    address = str(links.nth(1).get_attribute("href"))
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/{address}")
+    assert page.locator("main").inner_text().lower().count("toeplitz")
+
+
+def test_search_says_when_there_is_nothing(visit: Visit, site: Path) -> None:
+    page = visit(site / "index.html")
+    page.get_by_label("Search").fill("zzyzx")
+    expect(page.locator("#results")).to_contain_text("Nothing found")
+    page.keyboard.press("Escape")
+    expect(page.locator("#results")).to_be_hidden()
+
+
+def test_notebooks_follow_one_another(soups: dict[str, BeautifulSoup]) -> None:
+    notebooks = [name for name in soups if re.match(r"\d\d_\w+\.html", name)]
+    for way, names in (("next", notebooks), ("prev", notebooks[::-1])):
+        links = [soups[name].find("a", rel=way) for name in names]
+        led = [str(link["href"]) for link in links[:-1] if isinstance(link, Tag)]
+        assert led == names[1:]
+        assert links[-1] is None
+
+
+def test_the_text_can_be_reached_past_the_navigation(visit: Visit, site: Path) -> None:
+    page = visit(site / "05_gating.html")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the text")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+
+def test_paper_gets_the_text_and_all_of_it(visit: Visit, site: Path) -> None:
+    page = visit(site / "03_the_fourier_shortcut.html", width=700)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    for hidden in (".top", ".course", ".contents", ".neighbours", "footer"):
+        expect(page.locator(hidden)).to_be_hidden()
+    assert page.locator("details:not([open])").count() == 0
+    cut = "e => e.scrollWidth > e.clientWidth + 1"
+    assert page.locator("pre").evaluate_all(f"all => all.filter({cut}).length") == 0
+
+
+def test_without_scripts_all_is_there_to_read(visit: Visit, site: Path) -> None:
+    page = visit(site / "03_the_fourier_shortcut.html", java_script_enabled=False)
+    expect(page.locator("figure img").first).to_be_visible()
+    expect(page.locator("#query")).to_be_hidden()
+    page.goto((site / "03_the_fourier_shortcut.slides.html").as_uri())
+    expect(page.locator(".slide").last).to_be_visible()
+
+
+# ---- pictures that move
+
+
+def test_a_picture_is_drawn_when_it_comes_near_and_its_controls_move_it(
+    visit: Visit, moving: Path
+) -> None:
+    hands = TurningHands()
+    page = visit(moving / "99_hands.html")
+    figure = page.locator("figure")
+    caption, plot = figure.locator("figcaption"), figure.locator(".plot")
+    expect(plot).to_have_attribute("aria-label", hands.describe())
+    expect(figure.locator(".main-svg").first).to_be_visible()
+    expect(figure.locator(".stage img")).to_be_hidden()
+    assert barriers(page) == []
+
+    hands.set("bin", hands.state()["bin"] + 1)
+    figure.get_by_label("Bin k").press("ArrowRight")
+    expect(caption).to_have_text(hands.describe())
+    expect(plot).to_have_attribute("aria-label", hands.describe())
+
+    hands.reset()
+    hands.set("signal", "cosine")
+    figure.get_by_label("Signal").select_option(label="cosine")
+    expect(caption).to_have_text(hands.describe())  # the bin went back
+
+    hands.reset()
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    expect(figure.locator(".stage img")).to_be_visible()
+    expect(plot).to_be_hidden()
+    expect(caption).to_have_text(hands.describe())
+
+
+def test_a_page_of_a_widget_stays_light(moving: Path) -> None:
+    text = (moving / "99_hands.html").read_text("utf-8")
+    assert 10_000 < len(text) < 1_000_000
+    assert base64.b64decode(DOT) in [p.read_bytes() for p in moving.glob("images/*")]
+
+
+# ---- slides
+
+
+def test_slides_are_shown_one_by_one(visit: Visit, site: Path) -> None:
+    page = visit(site / "05_gating.slides.html")
+    shown = page.locator(".slide:visible")
+    expect(shown).to_have_count(1)
+    expect(shown.locator("h1")).to_have_text("05 · Gating: making a convolution listen")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#deck-place")).to_have_text(re.compile("^2 / "))
+    expect(shown).to_have_attribute("id", "slide-2")
+    page.keyboard.press("End")
+    page.get_by_role("button", name="Previous slide").click()
+    last = page.locator(".slide").count()
+    expect(shown).to_have_attribute("id", f"slide-{last - 1}")
+    page.reload()
+    expect(shown).to_have_attribute("id", f"slide-{last - 1}")
+
+
+def test_answers_are_for_the_speaker(visit: Visit, site: Path) -> None:
+    page = visit(site / "05_gating.slides.html")
+    number = page.locator(".slide:has(.notes)").first.get_attribute("id")
+    page.goto(f"{(site / '05_gating.slides.html').as_uri()}#{number}")
+    notes = page.locator(f"#{number} .notes")
+    expect(notes).to_be_hidden()
+    page.keyboard.press("n")
+    expect(notes).to_be_visible()
+    assert page.locator(".sheet details").count() == 0
+
+
+def test_words_on_slides_are_large(visit: Visit, site: Path) -> None:
+    page = visit(site / "05_gating.slides.html", width=1600)
+    sizes = page.locator(".sheet :is(p, li, pre)").evaluate_all(
+        "all => all.map(e => parseFloat(getComputedStyle(e).fontSize))"
+    )
+    assert min(sizes) >= 20

@@ -81,6 +81,8 @@ def test_every_button_can_be_pressed(notebook: Notebook) -> None:
     for card in notebook.cards():
         pressed = 0
         for button in card.root.get_by_role("button").all():
+            if "Show numbers" in button.inner_text():  # which has a test of its own
+                continue
             if button.is_visible() and button.is_enabled():
                 button.press("Enter")
                 pressed += 1

@@ -47,13 +47,14 @@ def main() -> int:
             continue
         for answers in VERDICTS:
             command = [sys.executable, __file__, path.stem, "--answers", answers]
-            found += subprocess.run(command, cwd=FOLDER).returncode
+            found += subprocess.run(command).returncode
     return int(found > 0)
 
 
 def walk(path: Path, answers: str) -> Iterator[str]:
     """What is wrong when somebody with these answers runs the notebook."""
     os.environ["MINIHYENA_STATIC"] = ""
+    os.chdir(FOLDER)  # where a notebook finds what it opens
     shell = InteractiveShell.instance()
     told: dict[str, str] = {}  # the verdict on each exercise
     exercises = [ex for ex in lessons.exercises.values() if ex.id[:2] == path.stem[:2]]

@@ -34,12 +34,19 @@ const name = slider => {
     subtree: true });
   tell();
 };
+const icons = { play: "Play or pause", pause: "Play or pause", stop: "Stop",
+  retweet: "Repeat" };
+const call = button => {  // a Play widget's buttons are icons alone
+  const icon = Object.keys(icons).find(i => button.querySelector(`.fa-${i}`));
+  if (icon && !button.textContent.trim()) button.ariaLabel ??= icons[icon];
+};
 export default { render({ el }) {
   const fit = () => {
     const card = el.closest(".minihyena");
     if (!card) return;
     watch.observe(card);
     card.querySelectorAll(".widget-hslider").forEach(name);
+    card.querySelectorAll("button").forEach(call);
     for (const plot of card.querySelectorAll(".js-plotly-plot"))
       if (plot.clientWidth && plot._fullLayout?.width !== plot.clientWidth)
         return window.dispatchEvent(new Event("resize"));

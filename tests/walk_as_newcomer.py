@@ -47,7 +47,7 @@ def main() -> int:
             continue
         for answers in VERDICTS:
             command = [sys.executable, __file__, path.stem, "--answers", answers]
-            found += subprocess.run(command).returncode
+            found += subprocess.run(command).returncode != 0
     return int(found > 0)
 
 

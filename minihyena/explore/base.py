@@ -24,7 +24,7 @@ from minihyena.explore.parts import button, chips, row, sideways, states, table
 from minihyena.explore.still import still
 from minihyena.explore.style import STYLE
 
-__all__ = ["Explorer"]
+__all__ = ["STILL", "Explorer"]
 
 State = dict[str, Any]
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -42,6 +42,7 @@ class Explorer(W.VBox):  # type: ignore[misc]
     title = ""
     notice = ""  # what to look for
     surprising = True  # offers "Surprise me"
+    by_lot = False  # too many states to walk along: a sweep draws some
     moves_alone = True  # its controls only look, so that states can be made in advance
     narrowest = 0  # px that its picture needs: it scrolls sideways where there are less
 
@@ -160,24 +161,36 @@ class Explorer(W.VBox):  # type: ignore[misc]
 
     def surprise(self) -> None:
         """Set every control to a value drawn from the explorer's own generator."""
-        self._apply(
-            {
-                name: values[
-                    int(torch.randint(len(values), (), generator=self._generator))
-                ]
-                for name, values in self.controls.items()
-            }
-        )
+        self._apply(self._drawn(self._generator))
 
     def sweep(self, cap: int = 200) -> Iterator[tuple[State, dict[str, Any]]]:
         """Visit every value of every control, about `cap` states; yield their facts."""
         before = self.state()
+        walk = self._some_states if self.by_lot else states
         try:
-            for state in states(self.controls, before, cap):
+            for state in walk(self.controls, before, cap):
                 self._apply(state)
                 yield self.state(), self.facts()
         finally:
             self._apply(before)
+
+    def _some_states(
+        self, controls: dict[str, tuple[Any, ...]], now: State, cap: int
+    ) -> Iterator[State]:
+        """Each value once, then states drawn from what the controls can be by then."""
+        lot, singles = torch.Generator().manual_seed(0), 0
+        for name, values in controls.items():
+            singles += len(values)
+            yield from (now | {name: value} for value in values)
+        for _ in range(cap - singles):
+            yield self._drawn(lot)
+
+    def _drawn(self, generator: torch.Generator) -> State:
+        """A value for each control."""
+        return {
+            name: values[int(torch.randint(len(values), (), generator=generator))]
+            for name, values in self.controls.items()
+        }
 
     def _apply(self, state: State) -> None:
         """Set many controls, then draw once; again where one opens up another."""

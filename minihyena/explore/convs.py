@@ -31,7 +31,7 @@ def ask(conv: Conv, u: Tensor, h: Tensor) -> Tensor:
         got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
         raise ValueError(
             f"your convolution turned u {tuple(u.shape)} and h {tuple(h.shape)} into "
-            f"{got}; it must give one output for each input, {tuple(u.shape)}"
+            f"{got}; it must give {tuple(u.shape)}"
         )
     return torch.from_numpy(to_numpy(y))
 

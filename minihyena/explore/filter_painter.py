@@ -1,12 +1,11 @@
 """Filter painter: six taps to move, and what they do to a signal."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from minihyena.explore.base import Explorer, State
+from minihyena.explore.base import Explorer
 from minihyena.explore.convs import Conv, ask, by_definition, short_number
 from minihyena.explore.painter_figure import LENGTH, MARKS, TAPS, draw, figure_of
 from minihyena.explore.parts import choice, listed, row, slider, spans
@@ -32,6 +31,7 @@ class FilterPainter(Explorer):
     """
 
     title = "Filter painter"
+    by_lot = True
     notice = (
         "Move the taps. What does a single 1 (the impulse) give back? Then send in "
         "marks, a step, noise."
@@ -61,27 +61,6 @@ class FilterPainter(Explorer):
 
     def _painter(self, taps: list[float]) -> Any:
         return lambda: self._apply({f"tap {k}": float(x) for k, x in enumerate(taps)})
-
-    def sweep(self, cap: int = 200) -> Iterator[tuple[State, dict[str, Any]]]:
-        """Every value of every control once, then states by lot, `cap` of them in all.
-
-        The grid of all filters has two million states.
-        """
-        before, lot = self.state(), torch.Generator().manual_seed(0)
-        values = [(name, v) for name, all in self.controls.items() for v in all]
-        try:
-            for name, value in values:
-                self._apply(before | {name: value})
-                yield self.state(), self.facts()
-            for _ in range(cap - len(values)):
-                drawn = {
-                    name: all[int(torch.randint(len(all), (), generator=lot))]
-                    for name, all in self.controls.items()
-                }
-                self._apply(drawn)
-                yield self.state(), self.facts()
-        finally:
-            self._apply(before)
 
     def _compute(self) -> None:
         now = self.state()

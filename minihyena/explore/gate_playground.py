@@ -1,12 +1,11 @@
 """Gate playground: a gated convolution as a matrix, and the three factors it is."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from minihyena.explore.base import Explorer, State
+from minihyena.explore.base import Explorer
 from minihyena.explore.gate_figure import NOISE, draw, figure_of
 from minihyena.explore.gate_tables import (
     OWN,
@@ -34,6 +33,7 @@ class GatePlayground(Explorer):
     """
 
     title = "Gate playground"
+    by_lot = True
     notice = (
         "Choose a word for each place. Outlined: what another word at the watched "
         "position would move. A token rescales a column through the gate before the "
@@ -74,27 +74,6 @@ class GatePlayground(Explorer):
         text = [*self._strip, self.pickers["watch"]]
         others = [p for p in self.pickers.values() if p not in text]
         return [row(text), *([row(others)] if others else []), buttons]
-
-    def sweep(self, cap: int = 200) -> Iterator[tuple[State, dict[str, Any]]]:
-        """Every value of every control once, then states by lot, `cap` of them in all.
-
-        The grid of all texts has too many states to walk along.
-        """
-        before, lot = self.state(), torch.Generator().manual_seed(0)
-        values = [(name, v) for name, all in self.controls.items() for v in all]
-        try:
-            for name, value in values:
-                self._apply(before | {name: value})
-                yield self.state(), self.facts()
-            for _ in range(cap - len(values)):
-                drawn = {
-                    name: all[int(torch.randint(len(all), (), generator=lot))]
-                    for name, all in self.controls.items()
-                }
-                self._apply(drawn)
-                yield self.state(), self.facts()
-        finally:
-            self._apply(before)
 
     def _compute(self) -> None:
         """The tables as they are, and with every other word at the watched position."""

@@ -21,7 +21,9 @@ from minihyena.explore.style import (
     VERMILION,
 )
 
-__all__ = ["AFTER", "BEFORE", "LOOKS", "SIGNED", "SIZES", "TEMPLATE", "panels"]
+__all__ = [
+    "AFTER", "BEFORE", "LOOKS", "SIGNED", "SIZES", "STRANGE", "TEMPLATE", "panels",
+]  # fmt: skip
 
 # Colour, dash and marker of the subjects of a plot in their order, ours first.
 LOOKS = (
@@ -39,6 +41,9 @@ LOOKS = (
 
 SIGNED = [[0.0, SKY], [0.5, "#FFFFFF"], [1.0, ORANGE]]  # pale: signs are read on it
 SIZES = "Cividis"
+
+# The pattern of a bar that should not be there.
+STRANGE = {"shape": "x", "fgcolor": "#FFFFFF", "bgcolor": VERMILION, "size": 7}
 
 BEFORE: dict[str, Any] = {"color": VERMILION, "width": 1.8, "dash": "6px,3px"}
 AFTER: dict[str, Any] = {"color": BLUE, "width": 2.5, "dash": "solid"}

@@ -1,6 +1,6 @@
 """Matrix lens: who reads whom, in any two mixers, side by side."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as W
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from minihyena.corpora import Tokenizer
-from minihyena.explore.base import Explorer, State
+from minihyena.explore.base import Explorer
 from minihyena.explore.matrix_figure import (
     COLOURS,
     FITTING,
@@ -49,6 +49,7 @@ class MatrixLens(Explorer):
     """
 
     title = "Matrix lens"
+    by_lot = True
     notice = (
         "Row t is output t, column s an input it reads: orange adds, blue subtracts, "
         "grey is the future. Do rows sum to 1? Change a letter: which rows change?"
@@ -117,27 +118,6 @@ class MatrixLens(Explorer):
             self.pickers["text"].value = value
         else:
             super().set(name, value)
-
-    def sweep(self, cap: int = 200) -> Iterator[tuple[State, dict[str, Any]]]:
-        """Every value of every control once, then states by lot, `cap` of them in all.
-
-        The grid of all states is too large to walk along.
-        """
-        before, lot = self.state(), torch.Generator().manual_seed(0)
-        values = [(name, v) for name, all in self.controls.items() for v in all]
-        try:
-            for name, value in values:
-                self._apply(before | {name: value})
-                yield self.state(), self.facts()
-            for _ in range(cap - len(values)):
-                drawn = {
-                    name: all[int(torch.randint(len(all), (), generator=lot))]
-                    for name, all in self.controls.items()
-                }
-                self._apply(drawn)
-                yield self.state(), self.facts()
-        finally:
-            self._apply(before)
 
     def _offer(self, name: str, options: Sequence[Any]) -> Any:
         """New options for a picker, which keeps its value if it can; the value."""

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from minihyena.explore.look import LOOKS, panels
+from minihyena.explore.look import LOOKS, STRANGE, panels
 from minihyena.explore.style import BLUE, INK, MUTED, ORANGE, VERMILION
 
 __all__ = ["LENGTH", "MARKS", "TAPS", "draw", "figure_of"]
 
 LENGTH, TAPS = 16, 6
 MARKS = {0: 1.0, 3: 1.0, 10: -0.5}  # step -> height; copies of six taps: two overlap
-STRANGE = {"shape": "x", "fgcolor": "#FFFFFF", "bgcolor": VERMILION, "size": 7}
 
 
 def figure_of() -> Any:

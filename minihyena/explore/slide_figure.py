@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from minihyena.explore.convs import short_number
-from minihyena.explore.look import panels
+from minihyena.explore.look import STRANGE, panels
 from minihyena.explore.style import BLUE, GREEN, INK, LINE, MUTED, ORANGE, VERMILION
 
 __all__ = ["draw", "figure_of"]
@@ -17,7 +17,6 @@ WAITING = {
     "size": 7,
     "solidity": 0.25,
 }
-STRANGE = {"shape": "x", "fgcolor": "#FFFFFF", "bgcolor": VERMILION, "size": 7}
 TITLES = (
     "Input u",
     "Filter, as output t meets it",

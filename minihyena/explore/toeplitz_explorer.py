@@ -1,22 +1,20 @@
 """Toeplitz explorer: the filter, and the matrix that a convolution with it is."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from minihyena.conv import causal_conv
 from minihyena.explore.base import Explorer
+from minihyena.explore.convs import Conv, ask, by_definition
 from minihyena.explore.look import panels
-from minihyena.explore.parts import choice, slider, to_numpy
+from minihyena.explore.parts import choice, slider
 from minihyena.explore.signed_square import HATCHED, add_square, draw_square
 from minihyena.explore.style import BLUE, INK
 
-__all__ = ["ToeplitzExplorer", "one_signal"]
+__all__ = ["ToeplitzExplorer"]
 
-Conv = Callable[[Tensor, Tensor], Tensor]
 LENGTHS = (6, 8, 12, 16)
 READS = (
     ("the past only: causal", "causal"),
@@ -25,11 +23,6 @@ READS = (
 )
 ROUNDING = 1e-6  # of the largest entry
 GREY = "#C9D1D8"
-
-
-def one_signal(u: Tensor, h: Tensor) -> Tensor:
-    """u: (L,), h: (K <= L,) -> (L,): the causal convolution, by delayed copies."""
-    return causal_conv(u[None, None], h[None], method="direct")[0, 0]
 
 
 def filters(length: int) -> dict[str, Tensor]:
@@ -61,7 +54,7 @@ class ToeplitzExplorer(Explorer):
     narrowest = 620
 
     def __init__(self, conv: Conv | None = None, *, seed: int = 2) -> None:
-        self.conv = one_signal if conv is None else conv
+        self.conv = by_definition if conv is None else conv
         names = list(filters(LENGTHS[0]))
         lags = [(f"lag {lag}", lag) for lag in range(-5, 6)]
         pickers = {
@@ -103,24 +96,13 @@ class ToeplitzExplorer(Explorer):
     def _column(self, e: Tensor, h: Tensor, reads: str) -> Tensor:
         """The answer (L,) to the impulse e (L,)."""
         if reads == "causal":
-            return self._ask(e, h)
+            return ask(self.conv, e, h)
         if reads == "two-sided":
-            ahead = self._ask(e.flip(0), h / 2).flip(0)
-            return self._ask(e, h) + ahead - h[0] / 2 * e
+            ahead = ask(self.conv, e.flip(0), h / 2).flip(0)
+            return ask(self.conv, e, h) + ahead - h[0] / 2 * e
         room = (0, len(e))
-        whole = self._ask(pad(e, room), pad(h, room))
+        whole = ask(self.conv, pad(e, room), pad(h, room))
         return whole[: len(e)] + whole[len(e) :]
-
-    def _ask(self, u: Tensor, h: Tensor) -> Tensor:
-        with torch.no_grad():
-            y = self.conv(u, h)
-        if not isinstance(y, Tensor) or y.shape != u.shape:
-            got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
-            raise ValueError(
-                f"your convolution turned u {tuple(u.shape)} and h {tuple(h.shape)} "
-                f"into {got}; it must give {tuple(u.shape)}"
-            )
-        return torch.from_numpy(to_numpy(y))
 
     def facts(self) -> dict[str, Any]:
         return dict(self._facts)

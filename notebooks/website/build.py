@@ -34,9 +34,10 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook
 from publish import execute
 
+from minihyena.explore.base import STILL
 from minihyena.explore.style import STYLE
 
-from .render import STILL, Writer, plain, slug
+from .render import Writer, plain, slug
 
 __all__ = ["build", "main"]
 

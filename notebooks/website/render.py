@@ -20,9 +20,10 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
+from minihyena.explore.base import STILL
+
 __all__ = ["Writer", "mathml", "plain", "slug"]
 
-STILL = "application/vnd.minihyena.still+json"
 FUNCTION = re.compile(r"(</\w+>)?((?:<msub>|<msup>)?)<mi>(log|ln|sin|cos|exp)</mi>")
 BARE = re.compile(r"\\(math\w+|text|overline)\s+(\w)")  # \mathsf S, without braces
 BIG = re.compile(r"\\[bB]ig[lr]?(?![a-zA-Z])")
@@ -124,8 +125,6 @@ class Writer(IPythonRenderer):
     def cell(self, cell: NotebookNode) -> str:
         """One cell with its outputs."""
         tags = cell.metadata.get("tags", [])
-        if "setup" in tags:
-            return ""
         if cell.cell_type == "markdown":
             return self.markdown(cell.source)
         kind = "cell exercise" if "exercise" in tags else "cell"

@@ -1,0 +1,19 @@
+"""Files keep what a widget said, not the widget: without its kernel it is nothing.
+
+JupyterLab would show "model not found" in its place, and not the words beside it.
+"""
+
+from typing import Any
+
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def leave_views_out(model: dict[str, Any], **_: Any) -> None:
+    """Before a notebook is saved."""
+    if model["type"] == "notebook":
+        for cell in model["content"]["cells"]:
+            for output in cell.get("outputs", []):
+                output.get("data", {}).pop(VIEW, None)
+
+
+c.ContentsManager.pre_save_hook = leave_views_out  # type: ignore  # noqa: F821

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from minihyena.errors import check_finite
 
@@ -24,14 +25,18 @@ BACKGROUNDS = (1.0, 2.0, 4.0) * 4  # how loud: some gates open to loud inputs on
 AT_ONCE = 64  # sequences in one call
 # What an operator says to float64 if its own numbers are float32.
 REFUSALS = (TypeError, ValueError, RuntimeError)
+# eps to this power, times the largest number: of a channel, of all (they were mixed).
+WITHIN, ACROSS = 2 / 3, 5 / 6
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What moved: moves[t][s], output t when input s was raised, L rows of L numbers.
+    """What moved: moves[t][s], output t by a raise of input s, L rows of L numbers.
 
-    Each is the largest move of all backgrounds and channels, with its sign. One of at
-    most `noise` is rounding. `dtype` is the precision that the operator answered in.
+    Each is the largest move of all backgrounds and channels, 0 where all are rounding;
+    what a lowered input moves counts with the other sign. `noise` is the largest move
+    that was taken for rounding in any channel, `dtype` the least precise numbers that
+    the operator computed in.
     """
 
     moves: tuple[tuple[float, ...], ...]
@@ -50,7 +55,7 @@ class Audit:
         places = (
             (t, s, far) for t, row in enumerate(self.moves) for s, far in enumerate(row)
         )
-        return tuple((t, s) for t, s, far in places if abs(far) > self.noise)
+        return tuple((t, s) for t, s, far in places if far)
 
     @property
     def leaks(self) -> tuple[tuple[int, int], ...]:
@@ -85,42 +90,54 @@ def audit(
     tolerance: float | None = None,
     generator: torch.Generator | None = None,
 ) -> Audit:
-    """Raise each input in turn, on each background, and note how far outputs move.
+    """Change each input in turn, on each background, and note how far outputs move.
 
     op: (B, L, D) -> (B, L, ...), any function or module; with `vocab` it reads token
     ids (B, L) below that number, and one is exchanged for another. A background is
-    normal numbers of that standard deviation (0: silence; of ids: all are 0).
+    normal numbers of that standard deviation (0: silence; of ids: all are 0); on the
+    first an input is raised, on the next lowered, and so on in turn.
     A module is tried as a copy in float64, in the mode it is in; one that refuses is
     tried as it is, in float32. A move counts above `tolerance` times the largest
-    output; None: eps ** (2/3) of its dtype, 4e-11 in float64, 2e-5 in float32.
+    number of its channel on that background; None: eps ** (2/3) of the dtype, 4e-11 in
+    float64, 2e-5 in float32, and above eps ** (5/6) times that of all channels.
 
     Raises ValueError for another shape, for NaN or infinity, and if the same input
     gets two answers; TypeError for what is no tensor.
     """
-    shape = (length,) if vocab else (length, width)
-    if min(length, width, len(backgrounds)) < 1 or vocab == 1:
+    least = min(length, width, len(backgrounds), (2 if vocab is None else vocab) - 1)
+    if least < 1 or not 0 <= (tolerance or 0) < float("inf"):
         raise ValueError(
-            f"an audit takes length, width, backgrounds of 1 and vocab of 2 at least; "
-            f"got {length}, {width}, {len(backgrounds)} and {vocab}"
+            f"an audit takes length, width, backgrounds of 1 and vocab of 2 at least, "
+            f"and a finite tolerance of 0 at least; got {length}, {width}, "
+            f"{len(backgrounds)}, {vocab} and {tolerance}"
         )
-    drawn = [_probes(shape, loud, vocab, generator) for loud in backgrounds]
-    answers = _in_double(op, drawn) or [_answers(op, probes) for probes in drawn]
-    largest = max(float(y.abs().max()) for y in answers)
-    dtype = answers[0].dtype
-    share = torch.finfo(dtype).eps ** (2 / 3) if tolerance is None else tolerance
-    noise = share * largest
-    moves = torch.zeros(length, length, dtype=torch.float64)
-    for y in answers:
-        change = (y[1:] - y[:1]).double()  # (changed input, output, channel)
+    shape = (length,) if vocab else (length, width)
+    drawn = [
+        _probes(shape, loud, (-1) ** turn, vocab, generator)
+        for turn, loud in enumerate(backgrounds)
+    ]
+    op, precision = _widest(op, drawn[0])
+    watch = _Narrowest(precision)
+    answers = [_answers(op, probes, precision, watch) for probes in drawn]
+    eps = _eps(watch.dtype)
+    within, across = (eps**WITHIN, eps**ACROSS) if tolerance is None else (tolerance, 0)
+    moves, noise = torch.zeros(length, length, dtype=torch.float64), 0.0
+    for turn, y in enumerate(answers):
+        change = (y[1:] - y[:1]) * (-1) ** turn  # (changed input, output, channel)
+        largest = y.abs().amax((0, 1))
+        rounding = (within * largest).clamp(min=across * float(largest.max()))
+        change = torch.where(change.abs() > rounding, change, 0.0)
         far = change.gather(-1, change.abs().argmax(-1, keepdim=True))[..., 0].T
         moves = torch.where(far.abs() > moves.abs(), far, moves)
+        noise = max(noise, float(rounding.max()))
     rows = tuple(tuple(row) for row in moves.tolist())
-    return Audit(rows, noise, dtype, len(backgrounds))
+    return Audit(rows, noise, watch.dtype, len(backgrounds))
 
 
 def _probes(
     shape: tuple[int, ...],
     loud: float,
+    sign: int,
     vocab: int | None,
     generator: torch.Generator | None,
 ) -> Tensor:
@@ -132,46 +149,85 @@ def _probes(
     else:
         u, more = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
         background = loud * u
-        changed = background + (loud or 1) * (0.5 + more.abs())
+        changed = background + sign * (loud or 1) * (0.5 + more.abs())
     one = torch.eye(shape[0], dtype=torch.bool)
     one = one if vocab else one[..., None]
     return torch.cat([background[None], torch.where(one, changed, background)])
 
 
-def _in_double(op: Operator, drawn: list[Tensor]) -> list[Tensor] | None:
-    """The answers in float64; None if the operator refuses."""
+def _widest(op: Operator, probes: Tensor) -> tuple[Operator, torch.dtype]:
+    """A copy in float64, if that takes it; else the operator as it is, for float32."""
     try:
-        if isinstance(op, nn.Module):
-            op = deepcopy(op).double()
-        return [_answers(op, probes, torch.float64) for probes in drawn]
+        wide = deepcopy(op).double() if isinstance(op, nn.Module) else op
+        with torch.no_grad():
+            wide(_beside(wide, probes[:1]))
+        return wide, torch.float64
     except REFUSALS:
-        return None
+        return op, torch.float32
+
+
+def _beside(op: Operator, probes: Tensor) -> Tensor:
+    """A copy of the probes, where the operator's weights are."""
+    weights: Iterator[Tensor] = iter(())
+    if isinstance(op, nn.Module):
+        weights = op.parameters()
+    return probes.to(next(weights, probes).device, copy=True)
+
+
+class _Narrowest(TorchFunctionMode):
+    """Watches calls of torch: `dtype` is the least precise that numbers were put in."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def see(self, y: Tensor) -> None:
+        self.dtype = max(self.dtype, y.dtype, key=_eps)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        of = args[0] if args else None
+        if _real(of) and _real(made) and _eps(made.dtype) > _eps(of.dtype):
+            self.see(made)
+        return made
+
+
+def _eps(dtype: torch.dtype) -> float:
+    """One rounding, relative."""
+    return torch.finfo(dtype).eps
+
+
+def _real(x: Any) -> bool:
+    """Whether it holds numbers that are rounded: no integers, no truth values."""
+    return isinstance(x, Tensor) and (x.is_floating_point() or x.is_complex())
 
 
 def _answers(
-    op: Operator, probes: Tensor, dtype: torch.dtype = torch.float32
+    op: Operator, probes: Tensor, dtype: torch.dtype, watch: _Narrowest
 ) -> Tensor:
     """(1 + L, L, ...) -> (1 + L, L, channels): what the operator makes of them."""
     if probes.is_floating_point():
         probes = probes.to(dtype)
-    if isinstance(op, nn.Module):
-        weights: Iterator[Tensor] = op.parameters()
-        probes = probes.to(next(weights, probes).device)
     with torch.no_grad():
-        parts = [_answer(op, part) for part in torch.split(probes, AT_ONCE)]
-        y, alone = torch.cat(parts), _answer(op, probes[:1])
+        parts = [_answer(op, part, watch) for part in torch.split(probes, AT_ONCE)]
+        y, alone = torch.cat(parts), _answer(op, probes[:1], watch)
     check_finite("the output", y.mT)
     apart, largest = float((y[:1] - alone).abs().max()), float(y.abs().max())
-    if apart > torch.finfo(y.dtype).eps ** 0.5 * largest:
+    if apart > _eps(watch.dtype) ** 0.5 * largest:
         raise ValueError(
             f"the same input got two answers, {apart:.2g} apart: call .eval() if there "
             "is dropout or batch norm; rows of a batch must not read each other"
         )
-    return y.cpu()
+    return y
 
 
-def _answer(op: Operator, probes: Tensor) -> Tensor:
-    y = op(probes.clone())
+def _answer(op: Operator, probes: Tensor, watch: _Narrowest) -> Tensor:
+    """Real numbers in float64, the parts of complex ones as channels."""
+    probes = _beside(op, probes)
+    with watch:
+        y = op(probes)
     if not isinstance(y, Tensor):
         raise TypeError(
             f"the operator gave a {type(y).__name__}, not a tensor: wrap it, as in "
@@ -182,4 +238,8 @@ def _answer(op: Operator, probes: Tensor) -> Tensor:
             f"the operator turned {tuple(probes.shape)} into {tuple(y.shape)}; it must "
             f"keep batch and length, {tuple(probes.shape[:2])}, in front"
         )
-    return y.reshape(*y.shape[:2], -1)
+    if _real(y):
+        watch.see(y)
+    if y.is_complex():
+        y = torch.view_as_real(y)
+    return y.cpu().double().reshape(*y.shape[:2], -1)

@@ -225,6 +225,98 @@ def test_an_operator_that_refuses_float64_is_asked_in_float32() -> None:
     assert not audited(lambda: lambda u: later(u, 1) @ weights).causal
 
 
+def by_fft(u: Tensor) -> Tensor:
+    """A sum so far; its rounding reads the whole sequence."""
+    n = 2 * u.shape[1]
+    ones = torch.fft.rfft(torch.ones_like(u), n, dim=1)
+    y: Tensor = torch.fft.irfft(torch.fft.rfft(u, n, dim=1) * ones, n, dim=1)
+    return y[:, : u.shape[1]]
+
+
+def filled(u: Tensor) -> Tensor:
+    y = torch.zeros(u.shape)  # in float32, whatever comes in
+    y[:] = by_fft(u)
+    return y
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        filled,
+        lambda u: by_fft(u.float()).double(),
+        lambda u: u + by_fft(u.to(torch.float32)),
+        lambda u: u + by_fft(u.half().float()),
+        lambda u: by_fft(u).to(torch.complex64),
+    ],
+)
+def test_the_rounding_of_narrower_numbers_on_the_way_is_no_leak(op: Any) -> None:
+    for seed in range(5):
+        found = audited(lambda: op, seed)
+        assert found.causal
+        assert found.dtype is not torch.float64
+        assert found.dtype is not torch.complex128
+
+
+def test_constants_in_float32_take_nothing_from_the_precision() -> None:
+    found = audited(lambda: lambda u: u * (0.5 * torch.linspace(0, 1, 8)[:, None]))
+    assert found.dtype is torch.float64
+
+
+def test_a_small_leak_beside_something_large_is_found() -> None:
+    def channels(u: Tensor) -> Tensor:
+        return torch.stack([1e12 * u[..., 0].cumsum(1), later(u, 1)[..., 0]], -1)
+
+    def backgrounds(u: Tensor) -> Tensor:
+        loud = u.abs().mean((1, 2), keepdim=True).detach() > 6
+        return torch.where(loud, 1e15 * u.cumsum(1), later(u, 1))
+
+    assert len(audited(lambda: channels).leaks) == LENGTH - 1
+    levels = (1.0, 1.0, 30.0)
+    assert len(audited(lambda: backgrounds, backgrounds=levels).leaks) == LENGTH - 1
+
+
+def test_the_rounding_of_a_loud_channel_is_no_leak_of_a_silent_one() -> None:
+    def op(u: Tensor) -> Tensor:
+        return torch.cat([u.cumsum(1), by_fft(u) - u.cumsum(1)], -1)
+
+    assert all(audited(lambda: op, seed).causal for seed in range(5))
+
+
+def test_a_leak_in_the_imaginary_part_is_found() -> None:
+    found = audited(lambda: lambda u: torch.complex(u, later(u, 2)))
+    assert found.leaks == tuple((t, t + 2) for t in range(LENGTH - 2))
+
+
+def test_what_only_a_lowered_input_moves_is_found() -> None:
+    def op(u: Tensor) -> Tensor:
+        return u + later(u, 1).clamp(max=0)
+
+    assert audited(lambda: op, backgrounds=(0.0,)).causal
+    assert audited(lambda: op, backgrounds=(0.0, 0.0)).leaks == tuple(
+        (t, t + 1) for t in range(LENGTH - 1)
+    )
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int64])
+def test_counts_and_truth_values_are_audited_too(kind: torch.dtype) -> None:
+    found = audited(lambda: lambda u: (later(u, 1) > 0).to(kind))
+    assert found.leaks == tuple((t, t + 1) for t in range(LENGTH - 1))
+    assert audited(lambda: lambda u: (u.cumsum(1) > 0).to(kind)).causal
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_randomness_is_refused_however_small(dtype: torch.dtype) -> None:
+    size = 10 * torch.finfo(dtype).eps ** 0.5
+    generator = seeded()
+
+    def op(u: Tensor) -> Tensor:
+        kept = torch.ones(WIDTH, dtype=dtype)
+        return u * kept + size * torch.randn(u.shape, generator=generator)
+
+    with pytest.raises(ValueError, match="the same input got two answers"):
+        audit(op, LENGTH, WIDTH, generator=seeded())
+
+
 @pytest.mark.parametrize(
     ("op", "error", "message"),
     [
@@ -244,11 +336,18 @@ def test_what_cannot_be_audited_is_refused_with_the_reason(
 
 
 @pytest.mark.parametrize(
-    "sizes", [{"length": 0}, {"width": 0}, {"backgrounds": ()}, {"vocab": 1}]
+    "options",
+    [
+        {"length": 0},
+        {"width": 0},
+        {"backgrounds": ()},
+        *({"vocab": v} for v in (1, 0, -3)),
+        *({"tolerance": x} for x in (-1.0, float("nan"), float("inf"))),
+    ],
 )
-def test_an_audit_of_nothing_is_refused(sizes: dict[str, Any]) -> None:
+def test_an_audit_of_nothing_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="at least; got"):
-        audit(lambda u: u, **{"length": 4, **sizes})
+        audit(lambda u: u, **{"length": 4, **options})
 
 
 def test_many_sequences_are_asked_in_parts() -> None:
@@ -259,4 +358,4 @@ def test_many_sequences_are_asked_in_parts() -> None:
         return u.cumsum(1)
 
     assert audit(op, 130, backgrounds=(1.0,)).causal
-    assert asked == [64, 64, 3, 1]
+    assert asked == [1, 64, 64, 3, 1]  # whether it takes float64, all, the first again

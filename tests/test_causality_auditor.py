@@ -43,7 +43,7 @@ def test_it_shows_what_the_audit_says(auditor):
         )
         assert facts["audit"] == found
         s = state["changed"]
-        moved = [t for t in range(8) if abs(found.moves[t][s]) > found.noise]
+        moved = [t for t in range(8) if found.moves[t][s]]
         assert list(facts["moved"]) == moved
         assert list(facts["early"]) == [t for t in moved if t < s]
         only_facts = SimpleNamespace(facts=lambda facts=facts: facts)
@@ -117,6 +117,11 @@ def test_a_model_of_ids_fits():
 def test_another_shape_is_refused_with_both():
     with pytest.raises(ValueError, match=r"\(9, 8, 1\) into \(9, 7, 1\)"):
         CausalityAuditor(lambda u: u[:, 1:])
+
+
+def test_no_operator_at_all_is_refused():
+    with pytest.raises(ValueError, match="nothing to choose from for 'Operator'"):
+        CausalityAuditor({})
 
 
 def test_the_table_tells_every_pair(auditor):

@@ -40,7 +40,7 @@ def planted() -> dict[str, Operator]:
 
 
 class CausalityAuditor(Explorer):
-    """An L x L picture of "output t moved when input s was raised", leaks hatched.
+    """An L x L picture of "output t moved when input s was changed", leaks hatched.
 
     `ops`: one operator or several by name; each is any function or module
     (B, L, D) -> (B, L, D), or with `vocab` a model from token ids (B, L) to logits.
@@ -50,7 +50,7 @@ class CausalityAuditor(Explorer):
 
     title = "Causality auditor"
     notice = (
-        "Each column raises one input. Hatched: an output moved before it. Is every "
+        "Each column changes one input. Hatched: an output moved before it. Is every "
         "leak found with one background?"
     )
     narrowest = 620
@@ -70,7 +70,7 @@ class CausalityAuditor(Explorer):
         self.size, self.vocab, self.seed = (length, width), vocab, seed
         pickers = {
             "operator": choice("Operator", list(self.ops)),
-            "changed": slider("Input that is raised", range(length), length // 2),
+            "changed": slider("Input that is changed", range(length), length // 2),
             "tries": choice("Random backgrounds", TRIES, 12),
         }
         super().__init__(pickers, _figure(length), surprise_seed=seed)
@@ -112,7 +112,7 @@ class CausalityAuditor(Explorer):
 
     def _numbers(self) -> tuple[list[str], list[tuple[Any, ...]]]:
         found = self.facts()["audit"]
-        header = ["Output", "raised input", "moves by", "verdict"]
+        header = ["Output", "changed input", "moves by", "verdict"]
         leaks, moved = set(found.leaks), set(found.moved)
         return header, [
             (t, s, far, _verdict((t, s), leaks, moved))
@@ -125,8 +125,8 @@ class CausalityAuditor(Explorer):
         found, s = f["audit"], f["changed"]
         length = len(found.moves)
         column = [(t, s) for t in range(length)]
-        draw_square(self.figure, found.moves, found.noise, column, found.leaks)
-        far = [row[s] if abs(row[s]) > found.noise else 0.0 for row in found.moves]
+        draw_square(self.figure, found.moves, 0.0, column, found.leaks)
+        far = [row[s] for row in found.moves]
         bars, hatched = self.figure.data[-2:]
         for trace, early in ((bars, False), (hatched, True)):
             places = [t for t in range(length) if (t in f["early"]) is early]

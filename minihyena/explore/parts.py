@@ -55,6 +55,8 @@ def slider(label: str, options: Options, value: Any = None) -> W.SelectionSlider
 def _picker(
     kind: type[W.Widget], label: str, options: Options, value: Any, width: str
 ) -> Any:
+    if not len(options):
+        raise ValueError(f"there is nothing to choose from for {label!r}")
     picker = kind(
         options=options,
         description=label,

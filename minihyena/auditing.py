@@ -10,7 +10,7 @@ backgrounds, as a gate that is shut hides what is behind it. B batch, L length, 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -199,7 +199,7 @@ def _eps(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).eps
 
 
-def _real(x: Any) -> bool:
+def _real(x: Any) -> TypeGuard[Tensor]:
     """Whether it holds numbers that are rounded: no integers, no truth values."""
     return isinstance(x, Tensor) and (x.is_floating_point() or x.is_complex())
 

@@ -36,7 +36,7 @@ from minihyena import (
     toeplitz,
 )
 from minihyena.lessons import Incorrect, NotAttempted
-from minihyena.lessons.comparing import show
+from minihyena.lessons.comparing import show, truth
 from minihyena.lessons.notebook_09.train_step import Descent
 from minihyena.model import drawing_from
 
@@ -378,6 +378,25 @@ def test_a_mistake_is_named_only_if_it_reproduces_every_failing_case():
     with pytest.raises(Incorrect) as caught:
         lessons.exercise("00.running_mean").verify(sum_sometimes)
     assert "the sum so far" not in caught.value.misconception
+
+
+def test_a_right_number_of_the_wrong_type_is_told_by_its_type():
+    ex = lessons.exercise("12.context_span")
+    for other in (lambda lengths: float(ex.answer(lengths)), lambda lengths: "nine"):
+        with pytest.raises(Incorrect, match=r"of type (float|str), not int"):
+            ex.verify(other)
+
+
+def test_yes_and_no_are_understood_from_whoever_says_them():
+    for yes in (True, torch.tensor(True), torch.tensor([True]), np.True_):
+        assert truth(yes) is True
+    for no in (False, torch.tensor(False), np.bool_(False), np.array(False)):
+        assert truth(no) is False
+    with pytest.raises(Incorrect, match="3 times yes or no"):
+        truth(torch.ones(3) > 0)
+    for neither in (1, 0.0, None, "yes", torch.ones(()), np.ones(2)):
+        with pytest.raises(Incorrect, match="not bool"):
+            truth(neither)
 
 
 def test_hints_come_one_by_one_and_the_last_one_stays(capsys):

@@ -1,8 +1,8 @@
 """Try a function on every case, and name what went wrong.
 
 `diagnose` names a known mistake only if that mistake reproduces the learner's output
-on every failing case; otherwise it tries properties, and at last it says plainly which
-value differs first.
+on every failing case, and is not right there; otherwise it tries properties, and at
+last it says plainly which value differs first.
 """
 
 from collections.abc import Sequence
@@ -39,11 +39,7 @@ def examine(
     cases come smallest first; question is asked where no known mistake asks its own.
     """
     outcomes = [(case, case.outcome(fn)) for case in cases]
-    failures = [
-        (case, got)
-        for case, got in outcomes
-        if fault(got, case.expected) or not case.agrees(got, case.expected)
-    ]
+    failures = [(case, got) for case, got in outcomes if _fails(case, got)]
     if failures:
         raise diagnose(fn, failures, mistakes, probes, question)
 
@@ -58,7 +54,10 @@ def diagnose(
     """The best name for these failures, shown on the first, the smallest one."""
     case, got = failures[0]
     for mistake in mistakes:
-        if all(c.agrees(g, c.outcome(mistake.function)) for c, g in failures):
+        made = [(c, g, c.outcome(mistake.function)) for c, g in failures]
+        if all(c.agrees(g, m) for c, g, m in made) and any(
+            _fails(c, m) for c, _, m in made
+        ):
             sentence, question = mistake.sentence, mistake.question
             break
     else:
@@ -74,6 +73,10 @@ def diagnose(
     start = at if at >= 8 else 0
     texts = show(case.expected, start), show(got, start)
     return Incorrect(sentence, case.given, *texts, question)
+
+
+def _fails(case: Case, got: object) -> bool:
+    return bool(fault(got, case.expected)) or not case.agrees(got, case.expected)
 
 
 def _first_said(probes: Sequence[Probe], fn: Function, failures: Failures) -> str:

@@ -1,6 +1,7 @@
 """Run a learner's function on a case, and compare what comes out with the oracle."""
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ __all__ = [
     "pick",
     "short",
     "show",
+    "truth",
 ]
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}  # whole numbers: exact
@@ -149,6 +151,23 @@ def show(value: object, start: int = 0, *, count: int = 8, digits: int = 4) -> s
         return texts[0]
     before, after = ["…"] * (start > 0), ["…"] * (start + count < len(values))
     return f"[{', '.join(before + texts + after)}]"
+
+
+def truth(value: Any) -> bool:
+    """The answer to a question of yes or no, whether of Python, torch or numpy.
+
+    Raises Incorrect for many answers instead of one, and for what is none.
+    """
+    shape = tuple(getattr(value, "shape", ()))
+    single = value.item() if hasattr(value, "item") and set(shape) <= {1} else value
+    if isinstance(single, bool):
+        return single
+    if str(getattr(value, "dtype", "")).endswith("bool"):
+        raise Incorrect(
+            f"the answer is {math.prod(shape)} times yes or no; one is wanted for the "
+            "whole system: torch.allclose, or .all()"
+        )
+    raise Incorrect(f"the answer is of type {type(value).__name__}, not bool")
 
 
 def pick(low: int, high: int, generator: torch.Generator) -> int:

@@ -211,10 +211,10 @@ def from_the_world(system, length, *, generator):
 # ---- undo_echo
 
 
-def undo_by_series(y, delay, gain):
+def undo_by_series(y, delay, gain, terms=100):
     """Right: y minus g y later, plus g² y later still, and so on to the end."""
     u, size, k = torch.zeros_like(y), 1.0, 0
-    while k < y.shape[-1]:
+    while k < min(y.shape[-1], terms * delay):
         u = u + size * later(y, k)
         size, k = -gain * size, k + delay
     return u
@@ -443,6 +443,16 @@ BANK = {
             asked(lambda f, a, b: same(f(2 * a), 2 * f(a)) and shifts(f, a, b)),
             "y[t] = |u[t]|, which does not add",
         ),
+        (
+            "factors of both signs, and shift",
+            asked(
+                lambda f, a, b: (
+                    shifts(f, a, b)
+                    and all(same(f(k * a), k * f(a)) for k in (2, -1, 0))
+                )
+            ),
+            "the middle one of u[t − 2], u[t − 1] and u[t], which does not add",
+        ),
         ("impulses only", with_impulses, "only zeros and ones went in"),
         (
             "rolled",
@@ -486,6 +496,11 @@ BANK = {
         ("None", lambda f, n, *, generator: None, "returned None"),
     ],
     "01.undo_echo": [
+        (
+            "a dozen terms",
+            lambda y, d, g: undo_by_series(y, d, g, terms=12),
+            "value [12] differs first",
+        ),
         (
             "one pass",
             lambda y, d, g: y - g * later(y, d),

@@ -109,6 +109,10 @@ def negated(*args, **options):
     return not one_try(*args, **options)
 
 
+def from_the_world(op, length, *, generator):
+    return one_try(op, length, generator=torch.default_generator)
+
+
 def in_words(*args, **options):
     return "causal" if one_try(*args, **options) else "leaks"
 
@@ -224,6 +228,11 @@ BANK = {
         ("a list", lambda h: table(h).tolist(), "of type list"),
         ("float32", lambda h: table(h.float()), "the dtype is torch.float32"),
         ("doubled", lambda h: 2 * table(h), "constant factor"),
+        (
+            "nearly",
+            lambda h: table(h) - 1e-30 * (lag(h) < 0),
+            "output 0 reads input 1, which comes later: by very little",
+        ),
         ("ones", lambda h: torch.ones_like(table(h)).tril(), "instead of"),
         ("zeros", lambda h: 0 * table(h), "every value is zero"),
         ("identity", lambda h: torch.eye(len(h)).to(h), "instead of"),
@@ -236,6 +245,8 @@ BANK = {
         ("loose", tried(atol=1e-2), "a leak of size 0.005"),
         ("exact", tried(atol=0.0), "for rounding"),
         ("one input", tried(tries=1), "inputs enough"),
+        ("a dozen inputs", tried(tries=12), "12 different values of u[0]"),
+        ("from the world", from_the_world, "the global random state changed"),
         ("present counts", tried(look=lambda s: slice(s + 1)), "its own input"),
         ("one cut", tried(cuts=lambda n: [n // 2]), "an operator that leaks at"),
         ("impulses", impulse_matrix, "adds 1 everywhere"),
@@ -246,14 +257,14 @@ BANK = {
         ("negated", negated, "blamed an operator that doubles"),
         ("always", lambda *args, generator: True, "says yes to everything"),
         ("never", lambda *args, generator: False, "says no to everything"),
-        ("in words", in_words, "say True for causal"),
+        ("in words", in_words, "of type str, not bool"),
         (
             "a batch",
             lambda op, n, *, generator: op(torch.randn(1, n, generator=generator)),
             r"takes u of shape (4,), not (1, 4)",
         ),
-        ("zeros", lambda op, n, *, generator: torch.zeros(n), "say True for causal"),
-        ("identity", lambda op, n, *, generator: op, "say True for causal"),
+        ("zeros", lambda op, n, *, generator: torch.zeros(n), "Tensor, not bool"),
+        ("identity", lambda op, n, *, generator: op, "of type function, not bool"),
         ("None", lambda *args, generator: None, "returned None"),
     ],
     "02.compose": [

@@ -73,8 +73,8 @@ def motifs_by_rows(n, length, distance, *, generator, **slips):
         second = first + gap
         while not y and (second == first + gap or abs(second - first) < 6):
             second = lot(length - 5, generator)
-        if "second" in slips:
-            second = slips["second"](y, first, second)
+        if "pair" in slips:
+            first, second = slips["pair"](y, first, second)
         write = slips.get("write", put)
         if y or not slips.get("bare"):
             write(row, first, BOX_35)
@@ -135,7 +135,7 @@ def motifs_reseeded(*sizes, generator):
 
 
 def by_torch(image, filt):
-    """Right: torch's own, which correlates and is told what to put around."""
+    """Right numbers by torch's own, which correlates, without a spectrum."""
     h, w = filt.shape
     flat = image.reshape(-1, 1, *image.shape[-2:])
     padded = pad(flat, (w - 1, 0, h - 1, 0))
@@ -364,9 +364,47 @@ BANK = {
         (
             "all pairs",
             motifs_with(
-                second=lambda L, d, g: lambda y, first, second: first + d,
+                pair=lambda L, d, g: lambda y, first, second: (first, first + d),
             ),
             "label 0, but the pair stands",
+        ),
+        (
+            "the other order",
+            motifs_with(
+                pair=lambda L, d, g: lambda y, *two: two if y else sorted(two)[::-1],
+            ),
+            "the order tells the label",
+        ),
+        (
+            "always one more",
+            motifs_with(
+                first=lambda L, d, g: lambda: lot(L - d - 6, g),
+                pair=lambda L, d, g: lambda y, first, _: (first, first + d + 1 - y),
+            ),
+            "16 places on, and nowhere else",
+        ),
+        (
+            "never farther",
+            motifs_with(
+                pair=lambda L, d, g: (
+                    lambda y, first, second: (
+                        (first, second if y else first + lot(d, g, 6))
+                    )
+                ),
+            ),
+            "the motifs are nearer",
+        ),
+        (
+            "always farther",
+            motifs_with(
+                first=lambda L, d, g: lambda: lot(L - d - 6, g),
+                pair=lambda L, d, g: (
+                    lambda y, first, second: (
+                        (first, second if y else first + lot(L - 5 - first, g, d + 1))
+                    )
+                ),
+            ),
+            "the motifs are farther",
         ),
         (
             "labels swapped",
@@ -447,6 +485,7 @@ BANK = {
         ("None", lambda lengths: None, "returned None"),
     ],
     "12.conv2d_fft": [
+        ("torch's own", by_torch, "the work grows as pixels times taps"),
         (
             "pads columns only",
             lambda x, f: spectra(x, f, (x.shape[-2], 2 * x.shape[-1])),

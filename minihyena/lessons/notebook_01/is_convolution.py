@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from minihyena.lessons.comparing import attempt, pick
+from minihyena.lessons.comparing import attempt, pick, truth
 from minihyena.lessons.exercise import Exercise, Function, Incorrect
 from minihyena.lessons.notebook_01.systems import Box, filtered
 
@@ -38,6 +38,10 @@ def after(u: Tensor) -> Tensor:
     return torch.cat([u[1:], torch.zeros_like(u[:1])])
 
 
+def middle(u: Tensor) -> Tensor:
+    return torch.stack([u, before(u), before(before(u))]).median(0).values
+
+
 # What is no convolution, and which of the two questions it answers with no.
 BOTH, ADDING, SHIFTING = "both", "adding", "shifting"
 OTHERS: tuple[tuple[str, Callable[[Tensor], Tensor], str], ...] = (
@@ -48,6 +52,7 @@ OTHERS: tuple[tuple[str, Callable[[Tensor], Tensor], str], ...] = (
     ("y[t] = u[t], cut off at 1 and −1", lambda u: u.clamp(-1, 1), ADDING),
     ("y[t] = u[t] if u[t − 1] > 0, else 0", lambda u: u * (before(u) > 0), ADDING),
     ("y[t] = u[t] · u[t − 1]", lambda u: u * before(u), ADDING),
+    ("y[t] = the middle one of u[t − 2], u[t − 1] and u[t]", middle, ADDING),
     (
         "y[t] = the mean of u[0] to u[t]",
         lambda u: u.cumsum(0) / (steps(u) + 1),
@@ -97,22 +102,8 @@ def boxes(generator: torch.Generator) -> Iterator[tuple[Box, str]]:
             yield Box(what, system, length), lacks
 
 
-def yes_or_no(value: object) -> bool:
-    """The answer; Incorrect for what is neither."""
-    if isinstance(value, Tensor) and value.shape == () and value.dtype == torch.bool:
-        return bool(value)
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, Tensor) and value.dtype == torch.bool:
-        raise Incorrect(
-            f"the answer is {len(value)} times yes or no; one is wanted for the whole "
-            "system: torch.allclose, or .all()"
-        )
-    raise Incorrect(f"the answer is of type {type(value).__name__}, not bool")
-
-
 def check_is_convolution(fn: Function, *, generator: torch.Generator) -> None:
-    """Six convolutions and twelve systems that are none, at two lengths."""
+    """Six convolutions and thirteen systems that are none, at two lengths."""
     said: list[tuple[Box, str, bool]] = []
     world = torch.get_rng_state()
     for box, lacks in boxes(generator):
@@ -120,7 +111,7 @@ def check_is_convolution(fn: Function, *, generator: torch.Generator) -> None:
         given = f"a system {box.what}, length {box.length}"
         try:
             answer = attempt(partial(fn, generator=own), box, box.length)
-            said.append((box, lacks, yes_or_no(answer)))
+            said.append((box, lacks, truth(answer)))
         except Incorrect as error:
             question = "What does torch.allclose(one, other, atol=1e-4) return?"
             raise Incorrect(error.misconception, given, question=question) from None

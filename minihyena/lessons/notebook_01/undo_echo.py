@@ -135,9 +135,11 @@ def check_undo_echo(fn: Function, *, generator: torch.Generator) -> None:
         ((2, 7), 3),
         ((2, 2, 5), 1),
         ((3, long), pick(1, 3, generator)),
+        ((40,), 1),  # no few terms of a series will do
     ):
         u = short(*shape, generator=generator)
         gain = pick(3, 7, generator) / 10 * (-1) ** len(cases[::4])
+        gain = 0.9 if shape == (40,) else gain
         for dtype in (torch.float32, torch.float64):
             expected = u.to(dtype)
             y = with_echo(expected, d, gain).to(dtype)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from minihyena.lessons.checking import Mistake, diagnose
-from minihyena.lessons.comparing import Case, attempt, pick
+from minihyena.lessons.comparing import Case, attempt, pick, truth
 from minihyena.lessons.exercise import Exercise, Function, Incorrect
 from minihyena.lessons.notebook_02.operators import Operator, operators
 from minihyena.lessons.probes import Failures
@@ -32,25 +32,17 @@ def is_causal(op: Operator, length: int, *, generator: torch.Generator) -> bool:
     return True
 
 
-def guarded(op: Operator, length: int) -> Operator:
-    """op, which says what it takes if it is given something else."""
+def guarded(op: Operator, length: int, heard: set[float]) -> Operator:
+    """op, which says what it takes if given something else, and keeps each u[0]."""
 
     def operator(u: Tensor) -> Tensor:
         if not isinstance(u, Tensor) or u.shape != (length,):
             shape = tuple(u.shape) if isinstance(u, Tensor) else type(u).__name__
             raise ValueError(f"the operator takes u of shape ({length},), not {shape}")
+        heard.add(u[0].item())
         return op(u)
 
     return operator
-
-
-def as_verdict(value: object) -> int:
-    """1 for causal, 0 for leaky; Incorrect for what is neither True nor False."""
-    if isinstance(value, Tensor) and value.numel() == 1:
-        value = value.item()
-    if value is True or value is False or type(value).__name__ == "bool":
-        return int(value)  # type: ignore[call-overload, no-any-return]
-    raise Incorrect(f"the answer is {value!r:.40}: say True for causal, else False")
 
 
 def probing(
@@ -167,25 +159,41 @@ def passed_or_blamed(fn: Function, verdicts: Failures) -> str | None:
 
 def check_is_causal(fn: Function, *, generator: torch.Generator) -> None:
     """Causal and leaky operators, of a small length and a larger one."""
-    cases = []
+    cases, heard, world = [], list[set[float]](), torch.get_rng_state()
     for length in (4, pick(5, 7, generator)):
         for what, op, causal in operators(length):
-            args = (guarded(op, length), length)
+            heard.append(set())
+            args = (guarded(op, length, heard[-1]), length)
             seed = pick(0, 2**31 - 2, generator)
 
             def run(
                 fn: Function, args: tuple[object, int] = args, seed: int = seed
             ) -> int:
                 stream = torch.Generator().manual_seed(seed)
-                return as_verdict(attempt(partial(fn, generator=stream), *args))
+                return int(truth(attempt(partial(fn, generator=stream), *args)))
 
             given = f"an operator that {what}, length {length}; 1: causal, 0: it leaks"
             cases.append(Case(args, int(causal), given, run))
     question = "Which change would show that this operator reads the future, or not?"
     verdicts = [(case, case.outcome(fn)) for case in cases]
+    tried = min(len(h) for h, case in zip(heard, cases, strict=True) if case.expected)
     verdicts.sort(key=lambda pair: pair[1] == pair[0].expected)  # wrong ones first
     if verdicts[0][1] != verdicts[0][0].expected:
         raise diagnose(fn, verdicts, CAUSAL_MISTAKES, (passed_or_blamed,), question)
+    if tried < 20:
+        raise Incorrect(
+            f"right, with some luck: the inputs began with {tried} different values of "
+            "u[0]; a gate that opens for one in ten stays shut too often",
+            f"a causal operator, length {length}",
+            "20 inputs or more",
+            question=MORE,
+        )
+    if not torch.equal(world, torch.get_rng_state()):
+        raise Incorrect(
+            "the global random state changed: draw from the generator you are given",
+            f"an operator of length {length}",
+            question="What does torch.randn take besides a shape?",
+        )
 
 
 EXERCISE = Exercise(

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from minihyena.lessons.checking import Mistake, examine
 from minihyena.lessons.comparing import in_both_precisions, pick, short, show
-from minihyena.lessons.exercise import Exercise, Function
+from minihyena.lessons.exercise import Exercise, Function, Incorrect
 from minihyena.lessons.probes import Failures
 
 __all__ = ["EXERCISE"]
@@ -132,6 +132,10 @@ def check_toeplitz(fn: Function, *, generator: torch.Generator) -> None:
         cases += in_both_precisions(matrix_by_loops, (h,), given)
     question = "What does output 1 read of input 0, and what of input 1?"
     examine(fn, cases, MATRIX_MISTAKES, (reads_the_future,), question)
+    made = [(case, case.outcome(fn)) for case in cases]
+    if said := reads_the_future(fn, made):
+        sentence = f"{said}: by very little, but it is to be 0"
+        raise Incorrect(sentence, cases[2].given, question=ROW)
 
 
 EXERCISE = Exercise(

@@ -139,7 +139,7 @@ def check_labels(batch: Drawn, found: list[Row], distance: int) -> None:
         )
 
 
-def check_fair(batch: Drawn, found: list[Row]) -> None:
+def check_fair(batch: Drawn, found: list[Row], distance: int) -> None:
     """Incorrect if many rows together give the label away."""
     yes = batch.answers == 1
     share = float(yes.double().mean())
@@ -158,6 +158,18 @@ def check_fair(batch: Drawn, found: list[Row]) -> None:
         letter = "ACGT"[int(spread.argmax())]
         sentence = f"{float(spread.max()):.0%} of all bases are {letter}: nothing hides"
         batch.unfair(sentence, "random bases", letter, "From what are the rows drawn?")
+    lags = torch.tensor([row[3][0] - row[2][0] for row in found if not row[1]])
+    usual = int(lags.mode().values)
+    for these, sentence in (
+        (lags < 0, "with label 0 TATAAT stands first: the order tells the label"),
+        (lags == usual, f"with label 0 it stands {usual} places on, and nowhere else"),
+        (lags < distance, "with label 0 the motifs are nearer, and never farther"),
+        (lags > distance, "with label 0 the motifs are farther, and never nearer"),
+    ):
+        often = float(these.double().mean())
+        if often > 0.9:
+            got = f"{often:.0%} of these rows"
+            batch.unfair(sentence, "many other distances", got, KNOW)
     for which, name in ((2, "TTGACA"), (3, "TATAAT")):
         seen: dict[int, list[int]] = {}
         for row in found:
@@ -196,7 +208,7 @@ def check_motif_batch(fn: Function, *, generator: torch.Generator) -> None:
             check_draws(fn, several, seed)  # a wrong stream shows up as anything
             raise
         check_draws(fn, several, seed)
-    check_fair(batch, found)
+    check_fair(batch, found, distance)
 
 
 EXERCISE = Exercise(

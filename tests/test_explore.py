@@ -250,13 +250,23 @@ def inside(widget):
 
 
 def test_numbers_take_the_place_of_the_picture_and_give_it_back(explorer):
-    assert explorer.figure in inside(explorer._stage)
+    picture, numbers = explorer._stage.children
+    assert explorer.figure in inside(picture)
+    assert explorer.caption.layout.visibility is None
+    assert [w.layout.visibility for w in (picture, numbers)] == [None, "hidden"]
     explorer.show_numbers.value = True
-    assert explorer._stage.children == (explorer.numbers,)
+    assert [w.layout.visibility for w in (picture, numbers)] == ["hidden", None]
     untrained = isinstance(explorer, TrainingDashboard)  # so has no numbers yet
     assert explorer.numbers.value.count("<tr>") > (1 if untrained else 8)
     explorer.show_numbers.value = False
-    assert explorer.figure in inside(explorer._stage)
+    assert [w.layout.visibility for w in (picture, numbers)] == [None, "hidden"]
+
+
+def test_the_page_is_told_of_a_picture_that_is_complete(explorer):
+    """What a busy page is told after that is lost."""
+    live = explorer.figure
+    told = go.Figure(live._widget_data, live._widget_layout)
+    assert json.loads(told.to_json()) == json.loads(live.to_json())
 
 
 def test_figures_have_no_tex_and_only_letters_that_can_be_read(explorer):

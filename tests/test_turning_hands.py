@@ -235,7 +235,7 @@ def test_it_keeps_to_what_an_explorer_promises(hands):
     with pytest.raises(ValueError, match="turns can be"):
         hands.set("turns", 0.25)
     hands.show_numbers.value = True
-    assert hands._stage.children == (hands.numbers,)
+    assert hands._picture.layout.visibility == "hidden"
     assert hands.numbers.value.count("<tr>") == 1 + N
     seen = {name: set() for name in hands.controls}
     states = [state for state, _ in hands.sweep()]

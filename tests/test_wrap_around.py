@@ -259,7 +259,7 @@ def test_it_keeps_to_what_an_explorer_promises(around):
     with pytest.raises(ValueError, match="size can be"):
         around.set("size", 99)
     around.show_numbers.value = True
-    assert around._stage.children == (around.numbers,)
+    assert around._picture.layout.visibility == "hidden"
     assert around.numbers.value.count("<tr>") == 1 + 15
 
 

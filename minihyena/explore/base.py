@@ -19,7 +19,7 @@ import plotly.graph_objects as go
 import torch
 
 from minihyena.errors import choose
-from minihyena.explore.live import CONFIG, MEND, caption_still, enliven
+from minihyena.explore.live import CONFIG, MEND, caption_still, enliven, show
 from minihyena.explore.parts import button, chips, row, sideways, states, table
 from minihyena.explore.still import still
 from minihyena.explore.style import STYLE
@@ -53,6 +53,10 @@ class Explorer(W.VBox):  # type: ignore[misc]
         self._lock = RLock()
         self._quiet = False
         self._generator = torch.Generator().manual_seed(surprise_seed)
+        self._first = self.state()
+        self.figure = figure
+        self._compute()
+        self._draw()  # before it is shown: a busy page misses what it is told at once
         self.figure, shown = enliven(figure)
         self.live = shown is not None
         head = f'<div class="mh-title">{escape(self.title)}</div>'
@@ -61,15 +65,17 @@ class Explorer(W.VBox):  # type: ignore[misc]
         self.status = W.HTML(layout=wide)
         self.caption = W.HTML(layout=wide)
         self.details = W.HTML(layout=wide)
-        self.numbers = W.HTML(layout=wide)
+        self.numbers = W.HTML(layout=W.Layout(width="100%"))  # its own: it is hidden
         self.show_numbers = W.ToggleButton(
             description="Show numbers", icon="table", layout=W.Layout(width="auto")
         )
         self.show_numbers.observe(lambda _: self._guard(self._refresh_text), "value")
-        self._picture = tuple(shown or [W.HTML(f"<p>{MEND}</p>")])
+        picture = shown or [W.HTML(f"<p>{MEND}</p>")]
         if self.live and self.narrowest:
-            self._picture = (sideways(self._picture, self.narrowest),)
-        self._stage = W.VBox(self._picture, layout=wide)
+            self._picture = sideways(picture, self.narrowest)
+        else:
+            self._picture = W.VBox(picture, layout=W.Layout(width="100%"))
+        self._stage = W.VBox([self._picture, self.numbers], layout=wide)
         super().__init__(
             [
                 W.HTML(STYLE + head, layout=wide),
@@ -85,8 +91,7 @@ class Explorer(W.VBox):  # type: ignore[misc]
         self.add_class("minihyena")
         for picker in pickers.values():
             picker.observe(lambda _: self._guard(self._changed), "value")
-        self._first = self.state()
-        self.redraw()
+        self._say()
 
     # ---- what a subclass says
 
@@ -218,9 +223,13 @@ class Explorer(W.VBox):  # type: ignore[misc]
         with self._lock:
             with self.figure.batch_update():
                 self._draw()
-            caption_still(self.figure, self.describe())
-            self._tell(self._trouble())
-            self._refresh_text()
+            self._say()
+
+    def _say(self) -> None:
+        """All the words: in the picture, above it and below."""
+        caption_still(self.figure, self.describe())
+        self._tell(self._trouble())
+        self._refresh_text()
 
     def _refresh_text(self) -> None:
         with self._lock:
@@ -230,12 +239,10 @@ class Explorer(W.VBox):  # type: ignore[misc]
             )
             details = self._details()
             self.details.value = chips(details) if details else ""
-            shown = self._picture
             if self.show_numbers.value:
                 self.numbers.value = table(f"{self.title} in numbers", *self._numbers())
-                shown = (self.numbers,)
-            if self._stage.children != shown:
-                self._stage.children = shown
+            show(self.numbers, self.show_numbers.value)
+            show(self._picture, not self.show_numbers.value)
 
     def _button(
         self, label: str, icon: str, tooltip: str, action: Callable[[], object]

@@ -6,7 +6,7 @@ from typing import Any
 import ipywidgets as W
 import plotly.graph_objects as go
 
-__all__ = ["CONFIG", "MEND", "caption_still", "enliven"]
+__all__ = ["CONFIG", "MEND", "caption_still", "enliven", "show"]
 
 CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
 MEND = "This picture stands still: pip install anywidget makes it move."
@@ -89,3 +89,13 @@ def caption_still(figure: go.Figure, sentence: str) -> None:
     """Write the sentence into a figure that stands still; a live one has it below."""
     lines = [*textwrap.wrap(sentence, 110), MEND]
     figure.update_annotations(selector={"name": STILL}, text="<br>".join(lines))
+
+
+def show(widget: W.Widget, visible: bool) -> None:
+    """Show a widget, or hide it where it is: it stays in the page, as wide as before.
+
+    Plotly goes on drawing what has left the page, and fails.
+    """
+    layout = {"visibility": "hidden", "height": "0", "overflow": "hidden"}
+    for name, hidden in layout.items():
+        setattr(widget.layout, name, None if visible else hidden)

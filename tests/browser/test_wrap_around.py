@@ -67,6 +67,17 @@ def test_a_short_filter_wraps_less(around: Card) -> None:
     expect(around.caption).to_contain_text("8 inputs and 3 taps: outputs 0 to 1 differ")
 
 
+def test_the_picture_moves_on_behind_the_numbers(around: Card) -> None:
+    """Without a fault: a picture that was taken out of the page could not."""
+    picture, before = around.root.locator(".main-svg").first, around.drawn()
+    around.button("Show numbers").press("Enter")
+    expect(picture).to_be_hidden()
+    around.move(around.slider("FFT size n"))
+    around.redrawn(before)
+    around.button("Show numbers").press("Enter")
+    expect(picture).to_be_visible()
+
+
 def test_another_bin_closes_up(hands: Card) -> None:
     before = hands.drawn()
     hands.move(hands.slider("Bin k"))

@@ -35,14 +35,16 @@ SETUP = f"""\
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 if "google.colab" in sys.modules and find_spec("minihyena") is None:
-    source = "{REPOSITORY}"
-    subprocess.run(["git", "clone", "--depth", "1", source, "course"], check=True)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--editable", "course"]
+    source, course = "{REPOSITORY}", Path("course").resolve()
+    if not course.exists():
+        subprocess.run(["git", "clone", "--depth", "1", source, course], check=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--editable", course]
     needs = {str(NEEDS).replace("'", '"')}
     subprocess.run([*pip, *needs], check=True)
-    sys.path.insert(0, "course")  # this kernel began before it was installed"""
+    sys.path.insert(0, str(course))  # this kernel began before it was installed"""
 
 LEFT_OUT = re.compile(r"\.check\(|import .*\blessons\b")  # checks, and all imports
 

@@ -6,7 +6,7 @@ publish.py refuses to write a notebook with a fault, the tests refuse to pass on
 import ast
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
@@ -15,7 +15,7 @@ import nbformat
 from additions import SETUP
 from nbformat import NotebookNode
 
-__all__ = ["RULES", "faults", "read"]
+__all__ = ["RULES", "faults", "named", "read"]
 
 LARGEST = 300_000  # bytes of a notebook with its outputs
 LONGEST = 15  # lines of code in a cell; a cell tagged "exercise" may be longer
@@ -63,6 +63,22 @@ def read(path: Path) -> NotebookNode:
     """The notebook as it is in the file: nothing added, nothing repaired."""
     notebook: NotebookNode = nbformat.v4.reads(path.read_text("utf-8"))
     return notebook
+
+
+def named(folder: Path, beginnings: Iterable[str] = ()) -> list[Path]:
+    """The notebooks in a folder, and in those below, whose names begin so; or all.
+
+    Raises ValueError for a beginning that none has.
+    """
+    paths = sorted(folder.rglob("*.ipynb"))
+    paths = [path for path in paths if ".ipynb_checkpoints" not in path.parts]
+    for beginning in beginnings:
+        if not any(path.name.startswith(beginning) for path in paths):
+            raise ValueError(
+                f"no notebook begins with {beginning!r}; there are {len(paths)}: "
+                + ", ".join(path.name[:2] for path in paths)
+            )
+    return [path for path in paths if path.name.startswith(tuple(beginnings) or "")]
 
 
 def faults(path: Path, notebook: NotebookNode | None = None) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import nbformat
 from additions import divide, mark_slides, open_elsewhere
-from hygiene import WIDGET_VIEW, code_cells, faults, read
+from hygiene import WIDGET_VIEW, code_cells, faults, named, read
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.channels import AsyncZMQSocketChannel
 from jupyter_client.kernelspec import KernelSpecManager
@@ -203,13 +203,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--folder", type=Path, default=HERE)
     options = parser.parse_args(arguments)
-    paths = sorted(options.folder.rglob("*.ipynb"))
-    paths = [path for path in paths if ".ipynb_checkpoints" not in path.parts]
-    for name in options.names:
-        if not any(path.name.startswith(name) for path in paths):
-            parser.error(f"no notebook begins with {name!r}; there are {len(paths)}")
-    if options.names:
-        paths = [p for p in paths if p.name.startswith(tuple(options.names))]
+    try:
+        paths = named(options.folder, options.names)
+    except ValueError as error:
+        parser.error(str(error))
     if not paths:
         print(f"no notebooks in {options.folder}")
     results = [publish(path, options.check) for path in paths]

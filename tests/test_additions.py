@@ -163,10 +163,17 @@ def test_on_colab_the_course_is_fetched_and_installed(
 ) -> None:
     after = "import minihyena\nprint(minihyena.FETCHED)"
     said = run_setup(tmp_path, ON_COLAB, repository, after).split("\n")
-    assert said[0].startswith("install --quiet --editable course ipywidgets>=")
+    assert re.match(r"install --quiet --editable /\S+/course ipywidgets>=", said[0])
     assert "anywidget>=" in said[0]
     assert "jupyterlab" not in said[0]
     assert said[1] == "True"
+
+
+def test_on_colab_it_goes_on_where_it_failed(tmp_path: Path, repository: Path) -> None:
+    command = ["git", "clone", "-q", repository.as_uri(), "course"]
+    fetched = f"clone({command}, check=True)"
+    said = run_setup(tmp_path, ON_COLAB + fetched, repository, "import minihyena")
+    assert said.startswith("install --quiet --editable ")
 
 
 @pytest.mark.parametrize("where", ["at home", "on Colab a second time"])

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from queue import Empty
@@ -12,6 +13,8 @@ import nbformat
 import numpy as np
 import publish
 import pytest
+import walk_as_newcomer
+import website.build
 import zmq
 import zmq.asyncio
 from additions import SETUP
@@ -359,9 +362,14 @@ def test_a_notebook_with_a_fault_or_an_error_is_not_written(
         assert written.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "main", [publish.main, website.build.main, walk_as_newcomer.main]
+)
 def test_a_name_that_fits_no_notebook_is_an_error(
-    written: Path, capsys: pytest.CaptureFixture[str]
+    main: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit):
-        publish.main(["77", f"--folder={written.parent}"])
-    assert "no notebook begins with '77'; there are 1" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["77"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "no notebook begins with '77'; there are 13: 00, 01, 02, " in said

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from hygiene import code_cells, read, tagged
+from hygiene import code_cells, named, read, tagged
 from IPython.core.interactiveshell import InteractiveShell
 from wrong_answers import BANK
 
@@ -29,17 +29,19 @@ DEFINED = re.compile(r"^(?:def|class) (\w+)", re.M)
 VERDICTS = {"nothing": "○ Not attempted", "wrong": "✗ Incorrect", "right": "✓ Correct"}
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help='how names begin, "09"; default: all')
     parser.add_argument(
         "--answers", choices=VERDICTS, help="one learner, in this Python"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    try:
+        paths = named(FOLDER, options.names)
+    except ValueError as error:
+        parser.error(str(error))
     found = 0
-    for path in sorted(FOLDER.glob("*.ipynb")):
-        if options.names and not path.name.startswith(tuple(options.names)):
-            continue
+    for path in paths:
         if options.answers:
             for line in walk(path, options.answers):
                 found += 1
@@ -56,6 +58,7 @@ def walk(path: Path, answers: str) -> Iterator[str]:
     os.environ["MINIHYENA_STATIC"] = ""
     os.chdir(FOLDER)  # where a notebook finds what it opens
     shell = InteractiveShell.instance()
+    shell.ast_node_interactivity = "none"  # what a cell prints, and not what it shows
     checks = 0
     exercises = [ex for ex in lessons.exercises.values() if ex.id[:2] == path.stem[:2]]
     for cell in code_cells(read(path)):
@@ -80,7 +83,7 @@ def walk(path: Path, answers: str) -> Iterator[str]:
                 yield f"cell {cell.id} said {printed.splitlines()[:1]}"
         elif "lessons.summary(" not in cell.source and answers != "wrong":
             ours = "".join(o.text for o in cell.outputs if o.output_type == "stream")
-            if ours not in printed:
+            if ours != printed:
                 yield f"cell {cell.id} printed\n{printed}instead of\n{ours}"
     if checks != len(exercises):
         yield f"{checks} checks for {len(exercises)} exercises"

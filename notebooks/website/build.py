@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from posixpath import normpath
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote
 
@@ -28,7 +29,7 @@ from additions import (
     mark_slides,
     open_elsewhere,
 )
-from hygiene import read
+from hygiene import named, read
 from jinja2 import Environment, FileSystemLoader
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook
@@ -43,6 +44,7 @@ __all__ = ["build", "main"]
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+MARK = "search.js"  # what every site has
 IMAGES = {".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"}
 
 
@@ -100,12 +102,13 @@ class Site:
     def writer(self, source: Path) -> Writer:
         """For one page: knows where its links lead and where its pictures go."""
 
-        def picture(data: bytes) -> str:
-            name = f"images/{sha256(data).hexdigest()[:16]}.png"
-            (self.out / name).write_bytes(data)
-            return name
+        return Writer(lambda url: self.address(url, source), self.picture)
 
-        return Writer(lambda url: self.address(url, source), picture)
+    def picture(self, data: bytes, suffix: str = ".png") -> str:
+        """Keep it, named by what it holds; its address."""
+        name = f"images/{sha256(data).hexdigest()[:16]}{suffix}"
+        (self.out / name).write_bytes(data)
+        return name
 
     def address(self, url: str, source: Path) -> str:
         """Where a link of `source` leads: a page here, a picture, or the repository."""
@@ -117,8 +120,7 @@ class Site:
         if target in self.files:
             return self.files[target] + place
         if target.suffix in IMAGES:
-            shutil.copy(target, self.out / "images")
-            return f"images/{target.name}"
+            return self.picture(target.read_bytes(), target.suffix)
         return f"{REPOSITORY}/blob/HEAD/{target.relative_to(ROOT).as_posix()}{place}"
 
     def write(self, file: str, **values: Any) -> None:
@@ -170,7 +172,11 @@ def fill(page: Page, writer: Writer) -> None:
         page.time = found(r"^\*\*Time:\*\* (.+?)(?:, |$)", title.source)
     page.title = found("^# (.+)", title.source).replace("`", "")
     for cell in page.cells:
-        html = "" if is_setup(cell) else writer.cell(cell)
+        try:
+            html = "" if is_setup(cell) else writer.cell(cell)
+        except Exception as error:
+            where = f"{page.source.name}, cell {cell.id}"
+            raise ValueError(f"{where} cannot be written: {error!r}") from error
         html = re.sub(r"^(<h1.*\n)<p><em>(.*?)</em>", r'\1<p class="promise">\2', html)
         page.body += html
         kind = cell.metadata.get("slideshow", {}).get("slide_type", "slide")
@@ -210,15 +216,28 @@ def build(
     names: Iterable[str] = (),
     committed: bool = False,
 ) -> None:
-    """Fill `out` with the site of a folder of notebooks; whatever was there is removed.
+    """Make `out` the site of a folder of notebooks, once all of it is written.
 
-    `names` are the beginnings of those notebooks that are run, all by default.
+    `names` are the beginnings of those notebooks that are run, all by default. A site
+    that was there is replaced. Raises ValueError for a folder that holds anything else,
+    for a beginning that no notebook has, and for a cell that cannot be written.
     """
-    shutil.rmtree(out, ignore_errors=True)
+    chosen = named(folder, names)
+    if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
+        raise ValueError(f"{out} holds something that is no site: nothing was written")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=out.parent) as room:
+        made = Path(room) / out.name
+        fill_folder(made, folder, [] if committed else chosen)
+        shutil.rmtree(out, ignore_errors=True)
+        made.rename(out)
+
+
+def fill_folder(out: Path, folder: Path, chosen: list[Path]) -> None:
+    """Write every page and all they need; those of the chosen notebooks after a run."""
     site = Site(out, [*sorted(folder.glob("*.ipynb")), *sorted(folder.glob("*.md"))])
     for page in site.pages:
-        chosen = page.source.name.startswith(tuple(names) or "")
-        if page.is_notebook and chosen and not committed:
+        if page.source in chosen:
             run(page)
         fill(page, site.writer(page.source))
     notebooks = [page for page in site.pages if page.is_notebook]
@@ -237,7 +256,7 @@ def build(
     site.write("index.html", intro=site.writer(readme).markdown(intro))
     index = [part for page in site.pages for part in sections(page)]
     text = json.dumps(index, ensure_ascii=False, separators=(",", ":"))
-    (out / "search.js").write_text(f"window.SECTIONS = {text};\n", "utf-8")
+    (out / MARK).write_text(f"window.SECTIONS = {text};\n", "utf-8")
     style = STYLE.replace("<style>", "").replace("</style>", "")
     own = (HERE / "style.css").read_text("utf-8")
     (out / "style.css").write_text(style + own, "utf-8")
@@ -253,7 +272,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--committed", action="store_true", help="run nothing")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "site")
     options = parser.parse_args(arguments)
-    build(options.out, names=options.names, committed=options.committed)
+    try:
+        build(options.out, names=options.names, committed=options.committed)
+    except ValueError as error:
+        parser.error(str(error))
     print(f"open {options.out / 'index.html'}")
     return 0
 

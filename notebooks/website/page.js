@@ -126,7 +126,8 @@ function find(words) {
 }
 
 function excerpt(text, word, parent) {
-  const place = Math.max(0, text.toLowerCase().indexOf(word));
+  const place = text.toLowerCase().indexOf(word);
+  if (place < 0) return parent.append(text.slice(0, 90));  // it stands in the heading
   const start = place && Math.max(0, text.lastIndexOf(" ", place - 50) + 1);
   parent.append(start ? "… " : "", text.slice(start, place));
   make("mark", parent, { textContent: text.slice(place, place + word.length) });
@@ -139,8 +140,10 @@ async function search() {
   const found = words.length ? find(words) : [];
   results.replaceChildren();
   results.hidden = !words.length;
-  byId("found").textContent = words.length ? `${found.length} places found` : "";
-  for (const [address, title, heading, text] of found.slice(0, 12)) {
+  const shown = found.slice(0, 12), more = found.length > shown.length;
+  byId("found").textContent = !words.length ? "" :
+    `${found.length} places found${more ? `, the first ${shown.length} shown` : ""}`;
+  for (const [address, title, heading, text] of shown) {
     const link = make("a", make("li", results), { href: address });
     make("b", link, { textContent: heading });
     if (title !== heading) make("span", link, { textContent: title });

@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
 
 from minihyena.explore.base import STILL
 
@@ -60,7 +61,10 @@ def mathml(tex: str, display: str = "inline") -> str:
 
 def code(source: str, language: str = "python") -> str:
     """Coloured by kinds of words; the colours are in style.css."""
-    lexer = get_lexer_by_name(language or "text")
+    try:
+        lexer = get_lexer_by_name(language or "text")
+    except ClassNotFound:
+        lexer = get_lexer_by_name("text")
     lines = highlight(source, lexer, HtmlFormatter(nowrap=True)).rstrip("\n")
     return f'<pre class="code"><code>{lines}</code></pre>'
 
@@ -158,7 +162,7 @@ class Writer(IPythonRenderer):
             head = f'<div class="mh-title">{escape(still["title"])}</div>'
             head += f'<div class="mh-notice">{escape(still["notice"])}</div>'
             text = json.dumps(still, ensure_ascii=False, separators=(",", ":"))
-            text = text.replace("</", "<\\/")
+            text = text.replace("<", "\\u003c")  # no tag, no comment
             drawn = f'<script type="application/json">{text}</script>'
         return (
             f'<figure class="minihyena">{head}<div class="stage">'

@@ -1,6 +1,7 @@
 """The site: read from a folder, without a network, by mouse, keyboard and ear."""
 
 import base64
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -201,7 +202,11 @@ def test_search_finds_toeplitz_by_keyboard(visit: Visit, site: Path) -> None:
     page.keyboard.type("Toeplitz")
     links = page.locator("#results a")
     expect(links.first).to_be_visible()
-    expect(page.get_by_role("status")).to_have_text(re.compile(r"^\d+ places found$"))
+    found = re.compile(r"^\d+ places found, the first 12 shown$")
+    expect(page.get_by_role("status")).to_have_text(found)
+    expect(links).to_have_count(12)
+    marked = page.locator("#results mark").all_inner_texts()
+    assert {word.lower() for word in marked} == {"toeplitz"}
     assert barriers(page, "header") == []
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
@@ -210,6 +215,19 @@ def test_search_finds_toeplitz_by_keyboard(visit: Visit, site: Path) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/{address}")
     assert page.locator("main").inner_text().lower().count("toeplitz")
+
+
+def test_a_word_that_only_a_heading_has_marks_nothing_else(
+    visit: Visit, site: Path
+) -> None:
+    sections = json.loads((site / "search.js").read_text("utf-8")[18:-2])
+    _, _, heading, text = next(s for s in sections if s[2].lower() not in s[3].lower())
+    word = next(w for w in heading.lower().split() if w not in text.lower())
+    page = visit(site / "index.html")
+    page.get_by_label("Search").fill(word)
+    expect(page.get_by_role("status")).to_contain_text("found")
+    marked = page.locator("#results mark").all_inner_texts()
+    assert {each.lower() for each in marked} <= {word}
 
 
 def test_search_says_when_there_is_nothing(visit: Visit, site: Path) -> None:

@@ -66,6 +66,29 @@ def shown(
         yield notebook
 
 
+@pytest.fixture(scope="package")
+def notebook(
+    request: pytest.FixtureRequest, browser: Browser, lab: str, folder: Path
+) -> Iterator[Notebook]:
+    """The notebook that a test is parametrised by: opened, and all its cells run."""
+    with opened(browser, lab, folder, request.param) as notebook:
+        with evidence(notebook, folder):
+            notebook.run_all()
+        yield notebook
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each notebook is opened and run once: first for the tests that know it."""
+
+    def turn(item: pytest.Item) -> tuple[str, bool]:
+        callspec = getattr(item, "callspec", None)
+        name = callspec.params.get("notebook", "") if callspec else ""
+        return name, item.path.name == "test_every_notebook.py"
+
+    items.sort(key=turn)
+
+
 @contextmanager
 def evidence(notebook: Notebook, folder: Path) -> Iterator[None]:
     """If this fails, the error says where to find what the page looked like."""

@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from .accessible import barriers
-from .conftest import evidence, opened
 from .in_page import CLIPPED, CONTRASTS
 from .laboratory import ROOT, Notebook
 
@@ -27,15 +25,7 @@ for _name, _value in list(globals().items()):
 assert NOTEBOOKS, "there is nothing to test"
 
 
-@pytest.fixture(scope="module", params=NOTEBOOKS)
-def notebook(
-    request: pytest.FixtureRequest, browser: Browser, lab: str, folder: Path
-) -> Iterator[Notebook]:
-    """Opened, and all cells run."""
-    with opened(browser, lab, folder, request.param) as notebook:
-        with evidence(notebook, folder):
-            notebook.run_all()
-        yield notebook
+pytestmark = pytest.mark.parametrize("notebook", NOTEBOOKS, indirect=True)
 
 
 @pytest.fixture(autouse=True)

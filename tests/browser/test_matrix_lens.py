@@ -1,23 +1,15 @@
 """The matrix lens of notebook 07, as a learner finds it: type, choose, point, read."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from .conftest import evidence, opened
 from .laboratory import PICTURES, Card, Notebook
 
-
-@pytest.fixture(scope="module")
-def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
-    name = "07_hyena_and_attention_matrices.ipynb"
-    with opened(browser, lab, folder, name) as notebook:
-        with evidence(notebook, folder):
-            notebook.run_all()
-        yield notebook
+pytestmark = pytest.mark.parametrize(
+    "notebook", ["07_hyena_and_attention_matrices.ipynb"], indirect=True
+)
 
 
 @pytest.fixture

@@ -2,22 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from .conftest import evidence, opened
 from .laboratory import Card, Notebook
 
-
-@pytest.fixture(scope="module")
-def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
-    """Opened, and all cells run."""
-    with opened(browser, lab, folder, "06_the_hierarchy.ipynb") as notebook:
-        with evidence(notebook, folder):
-            notebook.run_all()
-        yield notebook
+pytestmark = pytest.mark.parametrize(
+    "notebook", ["06_the_hierarchy.ipynb"], indirect=True
+)
 
 
 @pytest.fixture

@@ -1,23 +1,15 @@
 """The two explorers of notebook 02, by keyboard alone: picture and sentence follow."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from .conftest import evidence, opened
 from .laboratory import Card, Notebook
 
-
-@pytest.fixture(scope="module")
-def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
-    """Opened, and all cells run."""
-    with opened(browser, lab, folder, "02_convolution_is_a_matrix.ipynb") as notebook:
-        with evidence(notebook, folder):
-            notebook.run_all()
-        yield notebook
+pytestmark = pytest.mark.parametrize(
+    "notebook", ["02_convolution_is_a_matrix.ipynb"], indirect=True
+)
 
 
 def test_a_ring_fills_the_corner(notebook: Notebook) -> None:

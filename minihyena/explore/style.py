@@ -54,7 +54,8 @@ STYLE = f"""<style>
   background: {BLUE}; border-color: {BLUE};
 }}
 .minihyena button {{
-  font: 600 14px/28px {FONT}; border-radius: 7px; box-shadow: none;
+  font: 600 14px/20px {FONT}; border-radius: 7px; box-shadow: none;
+  height: auto; padding: 4px 10px; white-space: normal;
 }}
 .minihyena button:focus-visible, .minihyena select:focus-visible,
 .minihyena .noUi-handle:focus-visible {{

@@ -111,6 +111,20 @@ def test_a_learners_convolution_shows_the_same(painter):
             assert mine.describe() == painter.describe()
 
 
+def by_fft(u, h):
+    n = len(u) + len(h)
+    return torch.fft.irfft(torch.fft.rfft(u, n) * torch.fft.rfft(h, n), n)[: len(u)]
+
+
+def test_rounding_changes_no_sentence(painter):
+    rounded = FilterPainter(by_fft)
+    for state, _ in painter.sweep(cap=150):
+        rounded._apply(state)
+        said, ours = rounded.describe(), painter.describe()
+        if state["input"] != "noise":  # which is told in two digits
+            assert said == ours
+
+
 def test_a_wrong_convolution_shows_as_wrong():
     wrong = FilterPainter(lambda u, h: by_delays(u, h.flip(0)))
     assert wrong.facts()["wrong"] == (0, 2, 3, 5)

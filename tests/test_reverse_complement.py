@@ -128,6 +128,17 @@ def test_another_shape_is_refused_with_both_shapes(operator, message):
         ReverseComplement(operator)
 
 
+def test_no_operator_at_all_is_refused():
+    with pytest.raises(ValueError, match="no operator to ask"):
+        ReverseComplement({})
+
+
+def test_what_is_no_number_is_told_in_words():
+    toy = ReverseComplement(lambda x: x / x.sum(-1, keepdim=True).sub(1))
+    assert toy.describe().endswith("where some are NaN or infinite.")
+    assert "nan" not in toy.describe()
+
+
 def test_bars_say_same_by_a_sign_and_not_by_colour_alone(toy):
     *_, bars = toy.figure.data
     toy.set("way", "symmetrised")

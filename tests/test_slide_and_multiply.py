@@ -150,6 +150,17 @@ def test_what_does_not_add_up_is_told():
     assert "is not 49" in loud.describe()
 
 
+def test_rounding_does_not_make_other_taps_of_an_echo():
+    def by_fft(u, h):
+        n = len(u) + len(h)
+        return torch.fft.irfft(torch.fft.rfft(u, n) * torch.fft.rfft(h, n), n)[: len(u)]
+
+    explorer = SlideAndMultiply(by_fft)
+    for _, facts in explorer.sweep(cap=60):
+        said = explorer.describe()
+        assert "which are not the taps" not in said or not facts["flipped"]
+
+
 def test_not_a_number_is_wrong():
     broken = SlideAndMultiply(lambda u, h: loops(u, h) * torch.nan)
     assert broken.facts()["wrong"] == tuple(range(8))

@@ -131,3 +131,24 @@ def test_the_table_holds_the_whole_matrix(explorer):
     assert len(rows) == 8
     assert all(len(row) == len(header) == 9 for row in rows)
     assert [row[1:] for row in rows] == list(explorer.facts()["matrix"])
+
+
+def test_what_is_no_number_is_told_and_never_called_zero():
+    def broken(u, h):
+        y = causal_conv(u[None, None], h[None])[0, 0]
+        return torch.where(torch.arange(len(u)) == 2, torch.nan, y)
+
+    explorer = ToeplitzExplorer(broken)
+    said = explorer.describe()
+    assert "8 entries are NaN or infinite" in said
+    assert "are exactly 0" not in said
+    assert explorer.facts()["above"] == 5  # those of row 2
+    assert set(explorer.facts()["uneven"]) == set(range(-5, 3))
+
+
+def test_a_diagonal_of_one_entry_stands_once_and_an_empty_one_holds_zero(explorer):
+    explorer.set("length", 6)
+    explorer.set("lag", 5)
+    assert explorer.describe().endswith("at lag 5 stands 0.24, once.")
+    explorer.set("lag", -5)
+    assert explorer.describe().endswith("at lag -5 stands 0, once.")

@@ -107,7 +107,8 @@ class FilterPainter(Explorer):
         if f["input"] == "step":
             total = short_number(f["sum_of_taps"])
             y = f["outputs"]
-            settled = next(t for t in range(LENGTH) if {*y[t:]} == {y[-1]})
+            late = [t for t in range(LENGTH) if abs(y[t] - y[-1]) > NOISE]
+            settled = max(late, default=-1) + 1
             return (
                 f"{start}a step of ones settles at {total}, the sum of the taps, from "
                 f"output {settled} on."
@@ -126,7 +127,7 @@ class FilterPainter(Explorer):
         shared = [
             t
             for t in range(LENGTH)
-            if sum(bool(c[t]) for c in f["copies"].values()) > 1
+            if sum(abs(c[t]) > NOISE for c in f["copies"].values()) > 1
         ]
         meet = f"they add up at output{'s' * (len(shared) > 1)} {spans(shared)}"
         return (

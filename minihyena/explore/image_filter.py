@@ -62,7 +62,7 @@ class ImageFilter(Explorer):
             raise ValueError(f"size {size} is less than the filter's {TAPS} taps")
         self.size = size
         self.ways: dict[str, Conv2d] = {
-            "your conv2d" if conv2d else "the library's": conv2d or with_room,
+            "your conv2d" if conv2d else "spectra with room": conv2d or with_room,
             "room below only": lambda u, h: with_room(u, h, across=0),
             "room at the right only": lambda u, h: with_room(u, h, down=0),
             "no room": lambda u, h: with_room(u, h, 0, 0),
@@ -135,7 +135,7 @@ class ImageFilter(Explorer):
         same = "give the same" if f["two_passes_agree"] else "give something else"
         return (
             f"{start}all {pixels} pixels agree with the slow route, "
-            f"{f['taps'] ** 2} taps; {two} {same}."
+            f"{f['taps'] ** 2} taps; on that route {two} {same}."
         )
 
     def _details(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Reverse-complement toy: what an operator says of a strand, and of the other one."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -62,6 +63,8 @@ class ReverseComplement(Explorer):
             operators = {"causal Hyena": causal_hyena(seed)}
         if not isinstance(operators, Mapping):
             operators = {"your operator": operators}
+        if not operators:
+            raise ValueError("there is no operator to ask: the mapping is empty")
         self.operators, self.ids = dict(operators), ids
         self.ways: dict[str, Symmetrise] = {
             "plain": lambda f: f,
@@ -153,9 +156,9 @@ class ReverseComplement(Explorer):
         if not f["differ"]:
             return f"{said}is the same at all {LENGTH} places."
         where = f"at place{'s' * (len(f['differ']) > 1)} {spans(f['differ'])}"
-        return (
-            f"{said}differs {where}, by up to {f['worst']:.0%} of the largest output."
-        )
+        far = f"by up to {f['worst']:.0%} of the largest output"
+        far = far if math.isfinite(f["worst"]) else "where some are NaN or infinite"
+        return f"{said}differs {where}, {far}."
 
     def _details(self) -> dict[str, Any]:
         f = self.facts()

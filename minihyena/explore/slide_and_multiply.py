@@ -145,8 +145,8 @@ class SlideAndMultiply(Explorer):
         if t in f["wrong"]:
             said += "; the definition says otherwise"
         echo = ", ".join(map(short_number, f["response"]))
-        same = f["response"] == f["taps"]
-        mirrored = f["response"] == f["taps"][::-1]
+        same = _near(f["response"], f["taps"])
+        mirrored = _near(f["response"], f["taps"][::-1])
         note = "" if same else ", mirrored" if mirrored else ", which are not the taps"
         return f"{said}; a single 1 comes out as {echo}{note}."
 
@@ -170,6 +170,11 @@ class SlideAndMultiply(Explorer):
 
 def _values(x: Tensor) -> tuple[float, ...]:
     return tuple((x + 0.0).tolist())  # no −0
+
+
+def _near(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether two lists of numbers are the same but for rounding."""
+    return all(abs(x - y) <= NOISE for x, y in zip(one, other, strict=True))
 
 
 def _places(x: Tensor) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from minihyena.explore.base import Explorer
-from minihyena.explore.convs import Conv, ask, by_definition
+from minihyena.explore.convs import Conv, ask, by_definition, short_number
 from minihyena.explore.look import panels
 from minihyena.explore.parts import choice, slider
 from minihyena.explore.signed_square import HATCHED, add_square, draw_square
@@ -72,22 +72,21 @@ class ToeplitzExplorer(Explorer):
         columns = [self._column(e, h, reads) for e in torch.eye(length)]
         matrix = torch.stack(columns, dim=1)
         lags = range(1 - length, length)
-        diagonals = {lag: matrix.diagonal(-lag).tolist() for lag in lags}
-        noise = ROUNDING * float(matrix.abs().max())
+        diagonals = {lag: matrix.diagonal(-lag) for lag in lags}
+        finite = matrix.isfinite()
+        noise = ROUNDING * float(matrix[finite].abs().max()) if finite.any() else 0.0
+        even = {lag: bool(d.max() - d.min() <= noise) for lag, d in diagonals.items()}
         above = matrix.triu(1)
         self._facts = now | {
             "matrix": tuple(tuple(row) for row in matrix.tolist()),
             "taps": tuple(h.tolist()),
             "diagonals": {
-                lag: values[0]
-                for lag, values in diagonals.items()
-                if max(values) - min(values) <= noise
+                lag: float(d[0]) for lag, d in diagonals.items() if even[lag]
             },
-            "uneven": tuple(
-                lag for lag, v in diagonals.items() if max(v) - min(v) > noise
-            ),
-            "filled": sum(max(map(abs, v)) > noise for v in diagonals.values()),
-            "above": int((above.abs() > noise).sum()),
+            "uneven": tuple(lag for lag in lags if not even[lag]),
+            "filled": sum(not d.abs().max() <= noise for d in diagonals.values()),
+            "above": int((~(above.abs() <= noise)).sum()),
+            "no_numbers": int((~finite).sum()),
             "exact": not bool(above.any()),
             "corner": float(matrix[0, -1]),
             "noise": noise,
@@ -113,6 +112,8 @@ class ToeplitzExplorer(Explorer):
         entries = length * (length - 1) // 2
         verb = "is" if f["filled"] == 1 else "are"
         said = [f"{f['filled']} of {2 * length - 1} diagonals {verb} filled"]
+        if f["no_numbers"]:
+            said.append(f"{f['no_numbers']} entries are NaN or infinite")
         if f["uneven"]:
             said.append(f"{len(f['uneven'])} of them with more than one number")
         if not f["above"]:
@@ -121,12 +122,15 @@ class ToeplitzExplorer(Explorer):
         else:
             said.append(f"{f['above']} of {entries} entries above the main one are not")
             said[-1] += " 0"
-            filled = abs(f["corner"]) > f["noise"]
+            filled = not abs(f["corner"]) <= f["noise"]
             corner = f"holds {f['corner']:.2f}" if filled else "is empty"
             said.append(f"the top right corner {corner}")
         if lag in f["diagonals"]:
-            times = length - abs(lag)
-            said.append(f"at lag {lag} stands {f['diagonals'][lag]:.2f}, {times} times")
+            times = "once" if length - abs(lag) == 1 else f"{length - abs(lag)} times"
+            value = f["diagonals"][lag]
+            number = short_number(value) if abs(value) < 0.005 else f"{value:.2f}"
+            number = number if abs(value) > f["noise"] else "0"
+            said.append(f"at lag {lag} stands {number}, {times}")
         else:
             said.append(f"at lag {lag} the numbers differ")
         return f"“{f['filter']}”, {f['reads']}, {length} steps: {'; '.join(said)}."

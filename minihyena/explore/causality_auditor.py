@@ -70,7 +70,7 @@ class CausalityAuditor(Explorer):
         self.size, self.vocab, self.seed = (length, width), vocab, seed
         pickers = {
             "operator": choice("Operator", list(self.ops)),
-            "changed": slider("Input that is changed", range(length), length // 2),
+            "changed": slider("Changed input", range(length), length // 2),
             "tries": choice("Random backgrounds", TRIES, 12),
         }
         super().__init__(pickers, _figure(length), surprise_seed=seed)

@@ -32,6 +32,7 @@ class FilterPainter(Explorer):
 
     title = "Filter painter"
     by_lot = True
+    narrowest = 460
     notice = (
         "Move the taps. What does a single 1 (the impulse) give back? Then send in "
         "marks, a step, noise."

@@ -41,6 +41,7 @@ class SlideAndMultiply(Explorer):
     """
 
     title = "Slide and multiply"
+    narrowest = 420
     notice = (
         "The filter lies backwards: tap 0 over the newest input, the rest over the "
         "past. Multiply, add up, take a step. What is under the taps at step 0?"

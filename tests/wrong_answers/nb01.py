@@ -119,6 +119,13 @@ def conv_on_a_ring(u, h):
     return sum(tap * u.roll(k, -1) for k, tap in enumerate(h))
 
 
+def conv_of_outputs(u, h):
+    y = u * h[0]
+    for t in range(u.shape[-1]):
+        y[..., t] += sum(h[s] * y[..., t - s] for s in range(1, min(t + 1, len(h))))
+    return y
+
+
 def conv_padded_both(u, h):
     return by_conv1d(u, h, around=len(h) - 1)
 
@@ -375,6 +382,18 @@ BANK = {
         ("no such tap", conv_crashing, "there is no tap h[K]"),
         ("one product left", conv_one_left, "y[t] collects them"),
         ("keeps the tail", conv_padded_both, "the tail is still there"),
+        (
+            "the last tap is missing",
+            summed(lambda t, K, L: range(min(t + 1, K - 1))),
+            "the last tap never sounds",
+        ),
+        (
+            "from tap 1",
+            lambda u, h: conv_by_delays(u, pad(h, (0, 1))[1:]),
+            "every tap came one step early",
+        ),
+        ("echoes of echoes", conv_of_outputs, "outputs were filtered again"),
+        ("all taps at once", lambda u, h: u * sum(h), "met every tap at once"),
         ("one tap", lambda u, h: h[0] * u.cumsum(-1), "every input met tap 0"),
         ("the present only", lambda u, h: u * h[0], "only the newest input"),
         (

@@ -18,6 +18,14 @@ def strand_by_where(ids):
     return torch.where(turned < 4, 3 - turned, turned)
 
 
+def strand_by_turns(ids):
+    """Base after base, so that what has become a T becomes an A again."""
+    turned = ids.flip(-1)
+    for base, partner in ((0, 3), (3, 0), (1, 2), (2, 1)):
+        turned = torch.where(turned == base, partner, turned)
+    return turned
+
+
 # ---- symmetrise
 
 
@@ -158,10 +166,13 @@ def by_shifts(image, filt):
     return y
 
 
-def spectra(image, filt, size, crop=True):
-    y = torch.fft.irfft2(
-        torch.fft.rfft2(image, s=size) * torch.fft.rfft2(filt, s=size), s=size
-    )
+def room(image, filt):
+    return [n + k - 1 for n, k in zip(sides(image), filt.shape, strict=True)]
+
+
+def spectra(image, filt, size, crop=True, told=True):
+    product = torch.fft.rfft2(image, s=size) * torch.fft.rfft2(filt, s=size)
+    y = torch.fft.irfft2(product, s=size if told else None)
     return y[..., : image.shape[-2], : image.shape[-1]] if crop else y
 
 
@@ -237,7 +248,7 @@ BANK = {
         (
             "a table of four",
             lambda ids: torch.tensor([3, 2, 1, 0])[ids].flip(-1),
-            "stopped with IndexError",
+            "there is a fifth letter",
         ),
         (
             "letters",
@@ -254,6 +265,19 @@ BANK = {
             lambda ids: ids.copy_(strand_by_where(ids)),
             "in place",
         ),
+        ("one after another", strand_by_turns, "exchanged back"),
+        (
+            "A and T only",
+            lambda ids: torch.where(ids % 3 == 0, 3 - ids, ids).flip(-1),
+            "only A and T",
+        ),
+        (
+            "C and G only",
+            lambda ids: torch.where((ids - 1) // 2 == 0, 3 - ids, ids).flip(-1),
+            "only C and G",
+        ),
+        ("N to A", lambda ids: (3 - ids.flip(-1)).clamp(0), "N was changed"),
+        ("N to T", lambda ids: (3 - ids.flip(-1)) % 4, "N was changed"),
         ("zeros", torch.zeros_like, "every value is zero"),
         ("identity", lambda ids: ids, "nothing was done"),
         ("None", lambda ids: None, "returned None"),
@@ -497,6 +521,28 @@ BANK = {
             "last columns wrapped",
         ),
         ("pads nothing", lambda x, f: spectra(x, f, sides(x)), "no room at all"),
+        (
+            "one short",
+            lambda x, f: spectra(x, f, [n - 1 for n in room(x, f)]),
+            "one short",
+        ),
+        (
+            "no size for the way back",
+            lambda x, f: spectra(x, f, room(x, f), told=False),
+            "was not told the size",
+        ),
+        (
+            "the last rows",
+            lambda x, f: spectra(x, f, room(x, f), crop=False)[
+                ..., -x.shape[-2] :, -x.shape[-1] :
+            ],
+            "the last H rows",
+        ),
+        (
+            "added",
+            lambda x, f: x + spectra(torch.ones_like(x[..., :1, :1]), f, sides(x)),
+            "the spectra were added",
+        ),
         ("flattens", as_line, "a pixel leaked from one row's end"),
         (
             "centred",
@@ -514,12 +560,7 @@ BANK = {
         ),
         (
             "keeps the tail",
-            lambda x, f: spectra(
-                x,
-                f,
-                [n + k - 1 for n, k in zip(sides(x), f.shape, strict=True)],
-                crop=False,
-            ),
+            lambda x, f: spectra(x, f, room(x, f), crop=False),
             "the tail is still there",
         ),
         (

@@ -86,6 +86,15 @@ def assigned(u: Tensor, h: Tensor) -> Tensor:
     return y
 
 
+def feedback(u: Tensor, h: Tensor) -> Tensor:
+    """y[t - s] where u[t - s] belongs: echoes of echoes."""
+    y = h[0] * u
+    for t in range(u.shape[-1]):
+        for s in range(1, min(t + 1, len(h))):
+            y[..., t] += h[s] * y[..., t - s]
+    return y
+
+
 def along_the_batch(u: Tensor, h: Tensor) -> Tensor:
     y = torch.zeros_like(u)
     for t in range(len(u)):
@@ -151,6 +160,22 @@ CONV_MISTAKES = (
         "Where does your inner loop end?",
     ),
     Mistake(
+        "the last tap never sounds: the taps are h[0] to h[K − 1], all of them",
+        lambda u, h: conv_by_meetings(u, h[:-1]),
+        "With range(K - 1), what is the largest s?",
+    ),
+    Mistake(
+        "every tap came one step early: the newest input meets h[0], not h[1]",
+        lambda u, h: conv_by_meetings(u, h[1:]),
+        WAY,
+    ),
+    Mistake(
+        "outputs were filtered again: the sum runs over inputs u[t − s], not over "
+        "outputs y[t − s]",
+        feedback,
+        "What should ring after the last tap of an impulse?",
+    ),
+    Mistake(
         "for s > t Python counts u[t − s] from the end: the end of the signal came "
         "back at the start",
         counting_back,
@@ -179,6 +204,11 @@ CONV_MISTAKES = (
     Mistake(
         "every input met tap 0: taps belong to lags, that is to how long ago it was",
         lambda u, h: h[0] * u.cumsum(-1),
+        WAY,
+    ),
+    Mistake(
+        "the newest input met every tap at once: tap s waits for s steps",
+        lambda u, h: h.sum() * u,
         WAY,
     ),
     Mistake(

@@ -38,12 +38,22 @@ def by_loops(image: Tensor, filt: Tensor) -> Tensor:
     return y.to(image.dtype)
 
 
+def product(image: Tensor, filt: Tensor, height: int, width: int) -> Tensor:
+    size = height, width
+    return torch.fft.rfft2(image, size) * torch.fft.rfft2(filt, size)
+
+
 def at_size(image: Tensor, filt: Tensor, height: int, width: int) -> Tensor:
     """All samples of the product of spectra of this size."""
-    size = height, width
-    spectra = torch.fft.rfft2(image, size) * torch.fft.rfft2(filt, size)
-    y: Tensor = torch.fft.irfft2(spectra, size)
+    spectrum = product(image, filt, height, width)
+    y: Tensor = torch.fft.irfft2(spectrum, (height, width))
     return y
+
+
+def room(image: Tensor, filt: Tensor, less: int = 0) -> tuple[int, int]:
+    """The smallest size with room for both tails, or one with less of it."""
+    height, width = image.shape[-2:]
+    return height + len(filt) - 1 - less, width + filt.shape[1] - 1 - less
 
 
 def padded(
@@ -53,6 +63,12 @@ def padded(
     height, width = image.shape[-2:]
     more = filt.shape[0] * rows, filt.shape[1] * columns
     return at_size(image, filt, height + more[0], width + more[1])
+
+
+def added(image: Tensor, filt: Tensor) -> Tensor:
+    """The sum of two spectra is the spectrum of the sum."""
+    height, width = image.shape[-2:]
+    return image + pad(filt, (0, width - filt.shape[1], 0, height - len(filt)))
 
 
 def kept(y: Tensor, image: Tensor, down: int = 0, right: int = 0) -> Tensor:
@@ -98,6 +114,18 @@ MISTAKES = (
         ROOM,
     ),
     Mistake(
+        "last row and column came round to the first: the room is one short",
+        lambda image, filt: kept(at_size(image, filt, *room(image, filt, 1)), image),
+        ROOM,
+    ),
+    Mistake(
+        "irfft2 was not told the size, and takes an odd number of columns for even",
+        lambda image, filt: kept(
+            torch.fft.irfft2(product(image, filt, *room(image, filt))), image
+        ),
+        "Which two numbers have you given to rfft2?",
+    ),
+    Mistake(
         "a pixel leaked from one row's end into the next row: a picture is no line",
         in_raster_order,
         "What stands right of the last pixel of a row, and what follows it in memory?",
@@ -123,8 +151,15 @@ MISTAKES = (
         "Which pixels may the top left one read?",
     ),
     Mistake(
+        "these are the last H rows and W columns; the first ones are the picture",
+        lambda image, filt: kept(
+            padded(image, filt), image, len(filt) - 1, filt.shape[1] - 1
+        ),
+        KEPT,
+    ),
+    Mistake(
         "the tail is still there, H + h − 1 rows in all; keep the first H, W",
-        lambda image, filt: padded(image, filt)[..., :-1, :-1],
+        lambda image, filt: at_size(image, filt, *room(image, filt)),
         KEPT,
     ),
     Mistake(
@@ -150,6 +185,11 @@ MISTAKES = (
         "every negative pixel turned positive: take the real part, not the size",
         lambda image, filt: kept(padded(image, filt), image).abs(),
         "What is the size of -2 + 0i, and what its real part?",
+    ),
+    Mistake(
+        "the spectra were added, which lays the filter over the picture: multiply them",
+        added,
+        "What carries anything from one pixel to another?",
     ),
     Mistake(
         "multiply the spectra, not the pictures",

@@ -6,6 +6,7 @@ from torch import Tensor
 from minihyena.lessons.checking import Mistake, examine
 from minihyena.lessons.comparing import Case, pick
 from minihyena.lessons.exercise import Exercise, Function
+from minihyena.lessons.probes import Failures
 
 __all__ = ["EXERCISE"]
 
@@ -65,6 +66,27 @@ MISTAKES = (
         "What comes out for an A?",
     ),
     Mistake(
+        "there is a fifth letter: the unknown base N is its own partner",
+        lambda ids: paired(ids, (3, 2, 1, 0)).flip(-1),
+        "Which numbers stand in ids?",
+    ),
+    Mistake(
+        "every partner was exchanged back: once all A are T, all T become A, the new "
+        "ones too",
+        lambda ids: paired(ids, (0, 1, 1, 0, 4)).flip(-1),
+        "After the first exchange, which T has been an A before?",
+    ),
+    Mistake(
+        "only A and T found their partners",
+        lambda ids: paired(ids, (3, 1, 2, 0, 4)).flip(-1),
+        PAIR,
+    ),
+    Mistake(
+        "only C and G found their partners",
+        lambda ids: paired(ids, (0, 2, 1, 3, 4)).flip(-1),
+        PAIR,
+    ),
+    Mistake(
         "A was paired with G and C with T: those are alike in shape, no partners",
         lambda ids: paired(ids, (2, 3, 0, 1, 4)).flip(-1),
         PAIR,
@@ -88,6 +110,21 @@ MISTAKES = (
 )
 
 
+def only_the_unknown(fn: Function, failures: Failures) -> str | None:
+    """Is each base of A C G T right, and N is not?"""
+    changed = False
+    for case, got in failures:
+        if not isinstance(got, Tensor) or not isinstance(case.expected, Tensor):
+            return None
+        if got.shape != case.expected.shape:
+            return None
+        differs = got != case.expected
+        if (differs & (case.expected < 4)).any():
+            return None
+        changed |= bool(differs.any())
+    return "the unknown base N was changed: its partner is N" if changed else None
+
+
 def check_reverse_complement(fn: Function, *, generator: torch.Generator) -> None:
     """Strands with and without N, short and long, single and in batches."""
     cases = []
@@ -101,7 +138,7 @@ def check_reverse_complement(fn: Function, *, generator: torch.Generator) -> Non
             given = f"ids of {', '.join(strands[:2])}, shape {shape}"
             cases.append(Case((ids,), by_letters(ids), given))
     question = "Write both strands down, one under the other: what do you read?"
-    examine(fn, cases, MISTAKES, question=question)
+    examine(fn, cases, MISTAKES, (only_the_unknown,), question)
 
 
 EXERCISE = Exercise(

@@ -540,7 +540,7 @@ BANK = {
         ),
         (
             "added",
-            lambda x, f: x + spectra(torch.ones_like(x[..., :1, :1]), f, sides(x)),
+            lambda x, f: x + spectra(torch.ones(1, 1).to(f), f, sides(x), crop=False),
             "the spectra were added",
         ),
         ("flattens", as_line, "a pixel leaked from one row's end"),

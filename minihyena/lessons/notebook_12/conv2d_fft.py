@@ -40,7 +40,8 @@ def by_loops(image: Tensor, filt: Tensor) -> Tensor:
 
 def product(image: Tensor, filt: Tensor, height: int, width: int) -> Tensor:
     size = height, width
-    return torch.fft.rfft2(image, size) * torch.fft.rfft2(filt, size)
+    made: Tensor = torch.fft.rfft2(image, size) * torch.fft.rfft2(filt, size)
+    return made
 
 
 def at_size(image: Tensor, filt: Tensor, height: int, width: int) -> Tensor:

@@ -482,6 +482,11 @@ BANK = {
         ("maximum", lambda lengths: max([1, *lengths]), "further than the longest"),
         ("plain sum", sum, "the present is shared"),
         (
+            "nothing of nothing",
+            lambda lengths: sum(lengths) - len(lengths) + (lengths != []),
+            "with no filter at all",
+        ),
+        (
             "without the present",
             lambda lengths: sum(lengths) - len(lengths),
             "the present is missing",

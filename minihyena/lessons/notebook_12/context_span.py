@@ -43,6 +43,11 @@ MISTAKES = (
         PAPER,
     ),
     Mistake(
+        "with no filter at all an output is its input, and reads that one",
+        lambda lengths: by_passing_on(lengths) if lengths else 0,
+        "What does an output read if nothing stands between it and the inputs?",
+    ),
+    Mistake(
         "the present is shared: 1 + Σ(K − 1), and this is the plain sum",
         lambda lengths: sum(lengths),
         "How far back does a filter with a single tap reach?",

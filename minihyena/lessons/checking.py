@@ -54,10 +54,7 @@ def diagnose(
     """The best name for these failures, shown on the first, the smallest one."""
     case, got = failures[0]
     for mistake in mistakes:
-        made = [(c, g, c.outcome(mistake.function)) for c, g in failures]
-        if all(c.agrees(g, m) for c, g, m in made) and any(
-            _fails(c, m) for c, _, m in made
-        ):
+        if _explains(mistake, failures):
             sentence, question = mistake.sentence, mistake.question
             break
     else:
@@ -73,6 +70,17 @@ def diagnose(
     start = at if at >= 8 else 0
     texts = show(case.expected, start), show(got, start)
     return Incorrect(sentence, case.given, *texts, question)
+
+
+def _explains(mistake: Mistake, failures: Failures) -> bool:
+    """Whether it gives what came out on every failing case, and is wrong itself."""
+    wrong = False
+    for case, got in failures:
+        made = case.outcome(mistake.function)
+        if not case.agrees(got, made):
+            return False
+        wrong = wrong or _fails(case, made)
+    return wrong
 
 
 def _fails(case: Case, got: object) -> bool:

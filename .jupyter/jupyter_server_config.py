@@ -9,8 +9,8 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def leave_views_out(model: dict[str, Any], **_: Any) -> None:
-    """Before a notebook is saved."""
-    if model["type"] == "notebook":
+    """Before a notebook is saved, unless what the widgets need is saved with it."""
+    if model["type"] == "notebook" and "widgets" not in model["content"]["metadata"]:
         for cell in model["content"]["cells"]:
             for output in cell.get("outputs", []):
                 output.get("data", {}).pop(VIEW, None)

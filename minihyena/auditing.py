@@ -34,9 +34,10 @@ class Audit:
     """What moved: moves[t][s], output t by a raise of input s, L rows of L numbers.
 
     Each is the largest move of all backgrounds and channels, 0 where all are rounding;
-    what a lowered input moves counts with the other sign. `noise` is the largest move
-    that was taken for rounding in any channel, `dtype` the least precise numbers that
-    the operator computed in.
+    what a lowered input moves counts with the other sign. Up to `noise` a move counted
+    as rounding in the loudest channel, in others up to less. `dtype` is the least
+    precise that the operator put its sequences in, as far as calls of torch show it:
+    what numpy or TorchScript do inside is not seen.
     """
 
     moves: tuple[tuple[float, ...], ...]
@@ -157,6 +158,8 @@ def _probes(
 
 def _widest(op: Operator, probes: Tensor) -> tuple[Operator, torch.dtype]:
     """A copy in float64, if that takes it; else the operator as it is, for float32."""
+    if not probes.is_floating_point() and not isinstance(op, nn.Module):
+        return op, torch.float32  # ids do not tell what its numbers are
     try:
         wide = deepcopy(op).double() if isinstance(op, nn.Module) else op
         with torch.no_grad():
@@ -175,11 +178,14 @@ def _beside(op: Operator, probes: Tensor) -> Tensor:
 
 
 class _Narrowest(TorchFunctionMode):
-    """Watches calls of torch: `dtype` is the least precise that numbers were put in."""
+    """Watches calls of torch: `dtype` is the least precise that sequences were put in.
+
+    They have the batch in front; what has not is a constant, and exact as it is.
+    """
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
-        self.dtype = dtype
+        self.dtype, self.batch = dtype, 0
 
     def see(self, y: Tensor) -> None:
         self.dtype = max(self.dtype, y.dtype, key=_eps)
@@ -188,9 +194,10 @@ class _Narrowest(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         made = func(*args, **(kwargs or {}))
-        of = args[0] if args else None
-        if _real(of) and _real(made) and _eps(made.dtype) > _eps(of.dtype):
-            self.see(made)
+        if _real(made) and made.shape[:1] == (self.batch,):
+            widths = [_eps(x.dtype) for x in args if _real(x)]
+            if min(widths, default=1.0) < _eps(made.dtype):
+                self.see(made)
         return made
 
 
@@ -226,6 +233,7 @@ def _answers(
 def _answer(op: Operator, probes: Tensor, watch: _Narrowest) -> Tensor:
     """Real numbers in float64, the parts of complex ones as channels."""
     probes = _beside(op, probes)
+    watch.batch = len(probes)
     with watch:
         y = op(probes)
     if not isinstance(y, Tensor):

@@ -39,7 +39,7 @@ from pathlib import Path
 
 if "google.colab" in sys.modules and find_spec("minihyena") is None:
     source, course = "{REPOSITORY}", Path("course").resolve()
-    if not course.exists():
+    if not (course / "pyproject.toml").exists():
         subprocess.run(["git", "clone", "--depth", "1", source, course], check=True)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--editable", course]
     needs = {str(NEEDS).replace("'", '"')}

@@ -70,7 +70,7 @@ def named(folder: Path, beginnings: Iterable[str] = ()) -> list[Path]:
 
     Raises ValueError for a beginning that none has.
     """
-    paths = sorted(folder.rglob("*.ipynb"))
+    paths, beginnings = sorted(folder.rglob("*.ipynb")), tuple(beginnings)
     paths = [path for path in paths if ".ipynb_checkpoints" not in path.parts]
     for beginning in beginnings:
         if not any(path.name.startswith(beginning) for path in paths):
@@ -78,7 +78,7 @@ def named(folder: Path, beginnings: Iterable[str] = ()) -> list[Path]:
                 f"no notebook begins with {beginning!r}; there are {len(paths)}: "
                 + ", ".join(path.name[:2] for path in paths)
             )
-    return [path for path in paths if path.name.startswith(tuple(beginnings) or "")]
+    return [path for path in paths if path.name.startswith(beginnings or "")]
 
 
 def faults(path: Path, notebook: NotebookNode | None = None) -> list[str]:

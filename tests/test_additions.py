@@ -127,6 +127,7 @@ def repository(tmp_path: Path) -> Path:
     origin = tmp_path / "origin"
     (origin / "minihyena").mkdir(parents=True)
     (origin / "minihyena" / "__init__.py").write_text("FETCHED = True\n")
+    (origin / "pyproject.toml").touch()
     who = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
     for command in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "all"]):
         subprocess.run(["git", "-C", origin, *command], check=True)

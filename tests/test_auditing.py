@@ -243,6 +243,7 @@ def filled(u: Tensor) -> Tensor:
     "op",
     [
         filled,
+        lambda u: by_fft(torch.zeros(u.shape).copy_(u)).double(),
         lambda u: by_fft(u.float()).double(),
         lambda u: u + by_fft(u.to(torch.float32)),
         lambda u: u + by_fft(u.half().float()),
@@ -260,6 +261,22 @@ def test_the_rounding_of_narrower_numbers_on_the_way_is_no_leak(op: Any) -> None
 def test_constants_in_float32_take_nothing_from_the_precision() -> None:
     found = audited(lambda: lambda u: u * (0.5 * torch.linspace(0, 1, 8)[:, None]))
     assert found.dtype is torch.float64
+
+
+def test_a_mask_that_was_put_in_bfloat16_hides_no_leak() -> None:
+    mask = torch.ones(LENGTH, LENGTH, dtype=torch.float64).tril()
+
+    def op(u: Tensor) -> Tensor:
+        return mask.to(torch.bfloat16).to(u.dtype) @ u + 0.02 * later(u, 1)
+
+    assert len(audited(lambda: op).leaks) == LENGTH - 1
+
+
+def test_a_function_of_ids_may_compute_in_float32() -> None:
+    table = torch.randn(11, WIDTH, generator=seeded())
+    found = audit(lambda ids: by_fft(table[ids]).double(), 8, vocab=11)
+    assert found.causal
+    assert found.dtype is torch.float32
 
 
 def test_a_small_leak_beside_something_large_is_found() -> None:

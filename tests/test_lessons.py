@@ -408,6 +408,30 @@ def test_yes_and_no_are_understood_from_whoever_says_them():
             truth(neither)
 
 
+def test_inputs_drawn_otherwise_and_many_at_once_find_leaks_as_well():
+    def whole_numbers(op, length, *, generator):
+        for _ in range(20):
+            u, v = torch.randint(-9, 10, (2, length), generator=generator).float()
+            for now in range(1, length):
+                moved = op(torch.cat([u[:now], v[now:]])) - op(u)
+                if moved[:now].abs().max() > 1e-4:
+                    return False
+        return True
+
+    def at_once(op, length, *, generator):
+        u, v = torch.randn(2, 50, length, generator=generator)
+        for now in range(1, length):
+            changed = torch.cat([u[:, :now], v[:, now:]], 1)
+            moved = torch.vmap(op)(changed) - torch.vmap(op)(u)
+            if moved[:, :now].abs().max() > 1e-4:
+                return False
+        return True
+
+    for right in (whole_numbers, at_once):
+        for seed in range(5):
+            lessons.exercise("02.is_causal").verify(right, generator=seeded(seed))
+
+
 def test_hints_come_one_by_one_and_the_last_one_stays(capsys):
     ex = lessons.exercise("09.sample")
     for _ in range(3):

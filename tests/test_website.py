@@ -66,11 +66,44 @@ def test_a_site_is_replaced_and_any_other_folder_is_left_alone(
     home.mkdir()
     build(home, folder, committed=True)  # an empty folder will do
 
-    (other := tmp_path / "other").mkdir()
-    (other / "thesis.txt").write_text("mine")
+    for name in ("other", "site"):
+        (other := tmp_path / name).mkdir(exist_ok=True)
+        (other / "thesis.txt").write_text("mine")
+        before = contents(other)
+        with pytest.raises(ValueError, match="holds something that is no site"):
+            build(other, folder, committed=True)
+        assert contents(other) == before
     with pytest.raises(ValueError, match="holds something that is no site"):
-        build(other, folder, committed=True)
-    assert contents(other) == {"thesis.txt": b"mine"}
+        build(other / "thesis.txt", folder, committed=True)
+
+
+def test_the_folder_one_stands_in_and_a_link_to_a_site_are_filled(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(tmp_path / "site", folder, committed=True)
+    monkeypatch.chdir(tmp_path / "site")
+    build(Path("."), folder, committed=True)
+    (tmp_path / "link").symlink_to(tmp_path / "site")
+    build(tmp_path / "link", folder, committed=True)
+    assert (tmp_path / "link" / "01_one.html").exists()
+
+
+def test_if_the_new_site_cannot_be_put_there_the_old_one_comes_back(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, rename = tmp_path / "site", Path.rename
+    build(out, folder, committed=True)
+    before = contents(out)
+
+    def refused(self: Path, target: Path) -> Path:
+        if self.name == "made":
+            raise PermissionError("no")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(PermissionError):
+        build(out, folder, committed=True)
+    assert contents(out) == before
 
 
 def test_what_cannot_be_written_is_named_and_the_old_site_stays(
@@ -84,10 +117,7 @@ def test_what_cannot_be_written_is_named_and_the_old_site_stays(
     with pytest.raises(ValueError, match=r"^02_one.ipynb, cell spoilt cannot be writt"):
         build(out, folder, committed=True)
     assert contents(out) == before
-    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [
-        "notebooks",
-        "site",
-    ]
+    assert {path.name for path in tmp_path.iterdir()} == {"notebooks", "site"}
 
 
 def test_a_folder_of_somebody_else_is_refused_on_the_command_line(

@@ -44,7 +44,8 @@ __all__ = ["build", "main"]
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-MARK = "search.js"  # what every site has
+OURS = {".html", ".js", ".css"}
+INDEX = "window.SECTIONS = "
 IMAGES = {".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"}
 
 
@@ -222,15 +223,30 @@ def build(
     that was there is replaced. Raises ValueError for a folder that holds anything else,
     for a beginning that no notebook has, and for a cell that cannot be written.
     """
-    chosen = named(folder, names)
-    if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
+    chosen, out = named(folder, names), out.resolve()
+    if out.exists() and not is_site(out):
         raise ValueError(f"{out} holds something that is no site: nothing was written")
     out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=out.parent) as room:
-        made = Path(room) / out.name
+        made, old = Path(room) / "made", Path(room) / "old"
         fill_folder(made, folder, [] if committed else chosen)
-        shutil.rmtree(out, ignore_errors=True)
-        made.rename(out)
+        if out.exists():
+            out.rename(old)
+        try:
+            made.rename(out)
+        except OSError:
+            if old.exists():
+                old.rename(out)
+            raise
+
+
+def is_site(out: Path) -> bool:
+    """Whether a folder is empty, or holds what is written here and nothing else."""
+    if not out.is_dir() or not any(out.iterdir()):
+        return out.is_dir()
+    ours = [path.name == "images" or path.suffix in OURS for path in out.iterdir()]
+    index = out / "search.js"
+    return all(ours) and index.exists() and index.read_text("utf-8").startswith(INDEX)
 
 
 def fill_folder(out: Path, folder: Path, chosen: list[Path]) -> None:
@@ -256,7 +272,7 @@ def fill_folder(out: Path, folder: Path, chosen: list[Path]) -> None:
     site.write("index.html", intro=site.writer(readme).markdown(intro))
     index = [part for page in site.pages for part in sections(page)]
     text = json.dumps(index, ensure_ascii=False, separators=(",", ":"))
-    (out / MARK).write_text(f"window.SECTIONS = {text};\n", "utf-8")
+    (out / "search.js").write_text(f"{INDEX}{text};\n", "utf-8")
     style = STYLE.replace("<style>", "").replace("</style>", "")
     own = (HERE / "style.css").read_text("utf-8")
     (out / "style.css").write_text(style + own, "utf-8")
@@ -274,7 +290,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         build(options.out, names=options.names, committed=options.committed)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.error(str(error))
     print(f"open {options.out / 'index.html'}")
     return 0

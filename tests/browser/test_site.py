@@ -221,11 +221,15 @@ def test_a_word_that_only_a_heading_has_marks_nothing_else(
     visit: Visit, site: Path
 ) -> None:
     sections = json.loads((site / "search.js").read_text("utf-8")[18:-2])
-    _, _, heading, text = next(s for s in sections if s[2].lower() not in s[3].lower())
-    word = next(w for w in heading.lower().split() if w not in text.lower())
+    word = next(
+        word
+        for _, _, heading, text in sections
+        for word in heading.lower().split()
+        if word not in text.lower()
+    )
     page = visit(site / "index.html")
     page.get_by_label("Search").fill(word)
-    expect(page.get_by_role("status")).to_contain_text("found")
+    expect(page.locator("#results a").first).to_be_visible()
     marked = page.locator("#results mark").all_inner_texts()
     assert {each.lower() for each in marked} <= {word}
 

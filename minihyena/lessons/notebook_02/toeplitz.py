@@ -134,7 +134,7 @@ def check_toeplitz(fn: Function, *, generator: torch.Generator) -> None:
     examine(fn, cases, MATRIX_MISTAKES, (reads_the_future,), question)
     made = [(case, case.outcome(fn)) for case in cases]
     if said := reads_the_future(fn, made):
-        sentence = f"{said}: by very little, but it is to be 0"
+        sentence = f"{said}: by very little, rounding perhaps; .tril() makes it 0"
         raise Incorrect(sentence, cases[2].given, question=ROW)
 
 

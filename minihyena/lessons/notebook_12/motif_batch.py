@@ -146,7 +146,7 @@ def check_fair(batch: Drawn, found: list[Row], distance: int) -> None:
     if not 0.44 < share < 0.56:
         sentence = f"{share:.0%} of the labels are 1: a constant guess wins"
         batch.unfair(sentence, "about 50 %", f"{share:.0%}", "Who draws the label?")
-    counts = torch.nn.functional.one_hot(batch.inputs, 4).sum(1).double()
+    counts = torch.nn.functional.one_hot(batch.inputs.long(), 4).sum(1).double()
     gap = (counts[yes].mean(0) - counts[~yes].mean(0)).abs()
     if float(gap.max()) > 0.8:
         letter, more = "ACGT"[int(gap.argmax())], float(gap.max())

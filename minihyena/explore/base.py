@@ -239,10 +239,11 @@ class Explorer(W.VBox):  # type: ignore[misc]
             )
             details = self._details()
             self.details.value = chips(details) if details else ""
-            if self.show_numbers.value:
-                self.numbers.value = table(f"{self.title} in numbers", *self._numbers())
-            show(self.numbers, self.show_numbers.value)
-            show(self._picture, not self.show_numbers.value)
+            wanted = self.show_numbers.value
+            named = f"{self.title} in numbers"
+            self.numbers.value = table(named, *self._numbers()) if wanted else ""
+            show(self.numbers, wanted)
+            show(self._picture, not wanted)
 
     def _button(
         self, label: str, icon: str, tooltip: str, action: Callable[[], object]

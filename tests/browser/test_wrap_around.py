@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from .accessible import barriers
 from .laboratory import Card, Notebook
 
 pytestmark = pytest.mark.parametrize(
@@ -67,8 +68,10 @@ def test_the_picture_moves_on_behind_the_numbers(around: Card) -> None:
     expect(picture).to_be_hidden()
     around.move(around.slider("FFT size n"))
     around.redrawn(before)
+    assert barriers(around.page, ".minihyena") == []
     around.button("Show numbers").press("Enter")
     expect(picture).to_be_visible()
+    assert barriers(around.page, ".minihyena") == []
 
 
 def test_another_bin_closes_up(hands: Card) -> None:

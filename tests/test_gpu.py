@@ -32,6 +32,7 @@ from minihyena import (
     tasks,
     train,
 )
+from minihyena.auditing import audit
 from minihyena.conv import OnlineConv
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
@@ -176,6 +177,16 @@ def test_pictures_of_a_matrix_can_be_taken_there() -> None:
     assert_equal(away.cpu(), matrix)
     for measure in matrices.effective_distance, matrices.row_sums:
         assert_equal(measure(away).cpu(), measure(matrix))
+
+
+def test_a_module_that_lives_there_is_audited_there() -> None:
+    length = 8
+    found = audit(build("hyena").cuda(), length, WIDTH)
+    assert found.causal
+    assert found.dtype is torch.float64
+    leaky = torch.nn.Conv1d(length, length, 3, padding=1).cuda()  # along the width
+    both = torch.nn.Sequential(leaky, torch.nn.ReLU())
+    assert len(audit(both, length, WIDTH).leaks) == length * (length - 1) // 2
 
 
 def test_things_on_two_devices_are_told_apart() -> None:

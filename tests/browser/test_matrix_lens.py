@@ -1,6 +1,7 @@
 """The matrix lens of notebook 07, as a learner finds it: type, choose, point, read."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
@@ -13,12 +14,13 @@ pytestmark = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def lens(notebook: Notebook) -> Card:
+def lens(notebook: Notebook) -> Iterator[Card]:
     """As it was first."""
     lens = Card(notebook, "Matrix lens")
     lens.button("Reset").click()
     expect(lens.caption).to_have_text(re.compile("^12 tokens: on the left, H"))
-    return lens
+    yield lens
+    lens.button("Reset").click()
 
 
 def write(lens: Card, text: str) -> None:

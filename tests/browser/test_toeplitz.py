@@ -1,6 +1,7 @@
 """The two explorers of notebook 02, by keyboard alone: picture and sentence follow."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
@@ -12,8 +13,25 @@ pytestmark = pytest.mark.parametrize(
 )
 
 
-def test_a_ring_fills_the_corner(notebook: Notebook) -> None:
+@pytest.fixture
+def explorer(notebook: Notebook) -> Iterator[Card]:
+    """The Toeplitz explorer, as it was when it was made."""
     explorer = Card(notebook, "Toeplitz explorer")
+    explorer.button("Reset").press("Enter")
+    yield explorer
+    explorer.button("Reset").press("Enter")
+
+
+@pytest.fixture
+def auditor(notebook: Notebook) -> Iterator[Card]:
+    """The causality auditor, as it was when it was made."""
+    auditor = Card(notebook, "Causality auditor")
+    auditor.button("Reset").press("Enter")
+    yield auditor
+    auditor.button("Reset").press("Enter")
+
+
+def test_a_ring_fills_the_corner(explorer: Card) -> None:
     expect(explorer.caption).to_contain_text("28 entries above the main one are exact")
     explorer.photograph("toeplitz", 1280)
     explorer.photograph("toeplitz narrow", 390)
@@ -27,8 +45,7 @@ def test_a_ring_fills_the_corner(notebook: Notebook) -> None:
     expect(explorer.caption).to_contain_text(re.compile("^“fading echo”, causal"))
 
 
-def test_silence_does_not_open_the_gate(notebook: Notebook) -> None:
-    auditor = Card(notebook, "Causality auditor")
+def test_silence_does_not_open_the_gate(auditor: Card, notebook: Notebook) -> None:
     expect(auditor.caption).to_contain_text("7 of 28 (output, later input) pairs move")
     notebook.change_theme("Dark")
     auditor.photograph("auditor dark", 1280)

@@ -43,6 +43,12 @@ def test_the_right_way_agrees_with_numpy_in_every_state(painter):
     assert states > 10
 
 
+def test_the_sentence_says_whose_two_passes_are_compared():
+    said = ImageFilter(lambda u, h: torch.from_numpy(by_numpy(u, h))).describe()
+    assert "by your conv2d: all 400 pixels agree with the slow route" in said
+    assert "; on that route 12 taps across, then 12 down give the same." in said
+
+
 def test_a_wrong_way_is_marked_where_it_differs(painter):
     painter.set("picture", "a bright corner")
     for way in painter.controls["way"][1:]:

@@ -1,5 +1,6 @@
 """The reverse-complement toy shows what an operator says of both strands, as it is."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -137,6 +138,18 @@ def test_what_is_no_number_is_told_in_words():
     toy = ReverseComplement(lambda x: x / x.sum(-1, keepdim=True).sub(1))
     assert toy.describe().endswith("where some are NaN or infinite.")
     assert "nan" not in toy.describe()
+
+
+def test_infinity_at_one_place_does_not_make_the_others_the_same():
+    steps = torch.arange(12.0)[None]
+    toy = ReverseComplement(lambda x: torch.where(steps > 0, steps, torch.inf))
+    assert toy.facts()["differ"] == tuple(range(12))
+    assert toy.facts()["largest"] == 11
+    assert toy.describe().endswith("where some are NaN or infinite.")
+    here, *_, bars = toy.figure.data
+    assert list(here.text[0]) == ["?", *"+" * 11]
+    assert bars.text[0] == bars.text[-1] == "?"
+    assert math.isfinite(toy.figure.layout.yaxis3.range[1])
 
 
 def test_bars_say_same_by_a_sign_and_not_by_colour_alone(toy):

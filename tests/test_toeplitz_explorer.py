@@ -100,7 +100,10 @@ def test_a_convolution_by_fft_is_zero_up_to_rounding():
     def by_fft(u, h):
         return causal_conv(u[None, None], h[None], method="fft")[0, 0] + 1e-9
 
-    assert "are 0 up to rounding" in ToeplitzExplorer(by_fft).describe()
+    shown = ToeplitzExplorer(by_fft)
+    assert "are 0 up to rounding" in shown.describe()
+    shown.set("lag", -5)
+    assert shown.describe().endswith("at lag -5 stands 0, 3 times.")
 
 
 def test_what_is_no_convolution_has_uneven_diagonals():
@@ -133,17 +136,26 @@ def test_the_table_holds_the_whole_matrix(explorer):
     assert [row[1:] for row in rows] == list(explorer.facts()["matrix"])
 
 
-def test_what_is_no_number_is_told_and_never_called_zero():
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_what_is_no_number_is_told_and_never_called_zero(value):
     def broken(u, h):
         y = causal_conv(u[None, None], h[None])[0, 0]
-        return torch.where(torch.arange(len(u)) == 2, torch.nan, y)
+        return torch.where(torch.arange(len(u)) == 2, value, y)
 
     explorer = ToeplitzExplorer(broken)
     said = explorer.describe()
-    assert "8 entries are NaN or infinite" in said
+    assert "filled; 8 entries are NaN or infinite" in said
     assert "are exactly 0" not in said
     assert explorer.facts()["above"] == 5  # those of row 2
-    assert set(explorer.facts()["uneven"]) == set(range(-5, 3))
+    assert explorer.facts()["uneven"] == ()
+    assert set(range(-7, 8)) - set(explorer.facts()["diagonals"]) == set(range(-5, 3))
+    assert said.endswith("at lag 2 stands NaN or infinity.")
+
+
+def test_what_is_no_number_leaves_the_rest_of_the_picture(explorer):
+    nothing = torch.tensor([torch.nan, *(0.0,) * 7])
+    broken = ToeplitzExplorer(lambda u, h: explorer.conv(u, h) + nothing)
+    assert broken.figure.data[2].z[1:] == explorer.figure.data[2].z[1:]
 
 
 def test_a_diagonal_of_one_entry_stands_once_and_an_empty_one_holds_zero(explorer):

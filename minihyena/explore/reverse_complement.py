@@ -95,7 +95,7 @@ class ReverseComplement(Explorer):
         here, there = self._ask(g, x), self._ask(g, other)
         back = turned(there)
         apart = (here - back).abs().amax(1)
-        largest = float(torch.cat([here, back]).abs().max())
+        largest = float(torch.cat([here, back]).nan_to_num(0, 0, 0).abs().max())
         same = apart <= NOISE * max(largest, 1e-30)
         self._facts = now | {
             "operator": name,
@@ -109,7 +109,7 @@ class ReverseComplement(Explorer):
             "apart": tuple(apart.tolist()),
             "largest": largest,
             "differ": tuple(int(t) for t in (~same).nonzero()),
-            "worst": float(apart.max()) / largest if largest else 0.0,
+            "worst": float(apart.max()) / max(largest, 1e-30),
             "paired_channels": here.shape[1] in (4, 5),
         }
 

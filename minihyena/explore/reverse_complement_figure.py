@@ -1,5 +1,6 @@
 """The picture of the reverse-complement toy: two answers, one turned back, the gap."""
 
+from math import isfinite
 from typing import Any
 
 from minihyena.explore.look import SIGNED, panels
@@ -55,7 +56,8 @@ def draw(figure: Any, facts: dict[str, Any], names: list[str]) -> None:
     shares = [100 * gap / largest for gap in facts["apart"]]
     differs = [t in facts["differ"] for t in range(len(shares))]
     bars.y = [share * d for share, d in zip(shares, differs, strict=True)]
-    bars.text = [f"{s:.0f}" if d else "=" for s, d in zip(shares, differs, strict=True)]
+    gaps = [f"{share:.0f}" if isfinite(share) else "?" for share in shares]
+    bars.text = [gap if d else "=" for gap, d in zip(gaps, differs, strict=True)]
     bars.marker.color = [VERMILION if d else BLUE for d in differs]
     here, last = facts["position"], len(facts["letters"]) - 1
     layout = figure.layout
@@ -68,10 +70,12 @@ def draw(figure: Any, facts: dict[str, Any], names: list[str]) -> None:
     for axis in (layout.xaxis, layout.xaxis3, layout.xaxis4):
         axis.ticktext = ticks
     layout.xaxis2.ticktext = other
-    layout.yaxis3.range = [0, 1.2 * max(*shares, 10)]
+    layout.yaxis3.range = [0, 1.2 * max(filter(isfinite, [*shares, 10]))]
 
 
 def sign(value: float, largest: float) -> str:
+    if not isfinite(value):
+        return "?"
     if abs(value) < QUIET * largest:
         return "0"
     return "+" if value > 0 else "−"

@@ -1,6 +1,7 @@
 """A signed table of weights or moves as a picture: colour, sign, border, hatching."""
 
 from collections.abc import Iterable
+from math import isfinite
 from typing import Any
 
 from minihyena.explore.gate_figure import MINUS, PLUS
@@ -58,14 +59,14 @@ def draw_square(
     framed: Iterable[Cell] = (),
     hatched: Iterable[Cell] = (),
 ) -> None:
-    """The table against its largest entry; signs of all above the noise."""
+    """The table against its largest number; signs of all above the noise."""
     cells, hatching, signs, border = (
         next(trace for trace in figure.data if trace.name == name)
         for name in ("cells", "hatching", "signs", "border")
     )
     length = len(table)
-    largest = max(abs(x) for row in table for x in row) or 1.0
-    cells.z = [[x / largest for x in row] for row in table]
+    largest = max((abs(x) for row in table for x in row if isfinite(x)), default=0.0)
+    cells.z = [[x / (largest or 1.0) for x in row] for row in table]
     cells.customdata = table
     cells.x = cells.y = list(range(length))
     shown = [

@@ -74,16 +74,18 @@ class ToeplitzExplorer(Explorer):
         lags = range(1 - length, length)
         diagonals = {lag: matrix.diagonal(-lag) for lag in lags}
         finite = matrix.isfinite()
-        noise = ROUNDING * float(matrix[finite].abs().max()) if finite.any() else 0.0
-        even = {lag: bool(d.max() - d.min() <= noise) for lag, d in diagonals.items()}
+        noise = ROUNDING * float(matrix.nan_to_num(0, 0, 0).abs().max())
+        uneven = tuple(lag for lag, d in diagonals.items() if _spread(d) > noise)
         above = matrix.triu(1)
         self._facts = now | {
             "matrix": tuple(tuple(row) for row in matrix.tolist()),
             "taps": tuple(h.tolist()),
             "diagonals": {
-                lag: float(d[0]) for lag, d in diagonals.items() if even[lag]
+                lag: float(d[0])
+                for lag, d in diagonals.items()
+                if lag not in uneven and d.isfinite().all()
             },
-            "uneven": tuple(lag for lag in lags if not even[lag]),
+            "uneven": uneven,
             "filled": sum(not d.abs().max() <= noise for d in diagonals.values()),
             "above": int((~(above.abs() <= noise)).sum()),
             "no_numbers": int((~finite).sum()),
@@ -112,10 +114,11 @@ class ToeplitzExplorer(Explorer):
         entries = length * (length - 1) // 2
         verb = "is" if f["filled"] == 1 else "are"
         said = [f"{f['filled']} of {2 * length - 1} diagonals {verb} filled"]
-        if f["no_numbers"]:
-            said.append(f"{f['no_numbers']} entries are NaN or infinite")
         if f["uneven"]:
             said.append(f"{len(f['uneven'])} of them with more than one number")
+        if f["no_numbers"]:
+            verb = "entry is" if f["no_numbers"] == 1 else "entries are"
+            said.append(f"{f['no_numbers']} {verb} NaN or infinite")
         if not f["above"]:
             how = "exactly 0" if f["exact"] else "0 up to rounding"
             said.append(f"all {entries} entries above the main one are {how}")
@@ -131,8 +134,10 @@ class ToeplitzExplorer(Explorer):
             number = short_number(value) if abs(value) < 0.005 else f"{value:.2f}"
             number = number if abs(value) > f["noise"] else "0"
             said.append(f"at lag {lag} stands {number}, {times}")
-        else:
+        elif lag in f["uneven"]:
             said.append(f"at lag {lag} the numbers differ")
+        else:
+            said.append(f"at lag {lag} stands NaN or infinity")
         return f"“{f['filter']}”, {f['reads']}, {length} steps: {'; '.join(said)}."
 
     def _details(self) -> dict[str, Any]:
@@ -158,6 +163,12 @@ class ToeplitzExplorer(Explorer):
         steps = range(f["length"])
         framed = [(t, t - f["lag"]) for t in steps if 0 <= t - f["lag"] < f["length"]]
         draw_square(self.figure, f["matrix"], f["noise"], framed)
+
+
+def _spread(diagonal: Tensor) -> float:
+    """From its smallest number to its largest, NaN and infinity left out."""
+    numbers = diagonal[diagonal.isfinite()]
+    return float(numbers.max() - numbers.min()) if len(numbers) else 0.0
 
 
 def _figure() -> Any:

@@ -3,6 +3,9 @@
 import asyncio
 import base64
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +23,7 @@ import zmq.asyncio
 from additions import SETUP
 from hygiene import WIDGET_VIEW, code_cells, faults, read
 from jupyter_client.session import Session
+from made_pictures import DOT
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
@@ -68,10 +72,6 @@ REST = """## Build: an idea
 ## Next
 """
 SENTENCE = "The mean of 3 numbers is 2."
-DOT = (  # a picture of one black pixel
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAA"
-    "AElFTkSuQmCC"
-)
 
 
 def picture(text: str = SENTENCE, **more: str) -> NotebookNode:
@@ -373,3 +373,23 @@ def test_a_name_that_fits_no_notebook_is_an_error(
     assert ended.value.code == 2
     said = capsys.readouterr().err
     assert "no notebook begins with '77'; there are 13: 00, 01, 02, " in said
+
+
+@pytest.mark.parametrize("printed", ["2\n", "12\n", "2\n3\n", ""])
+def test_a_walk_takes_only_what_the_file_says_word_for_word(
+    tmp_path: Path, printed: str
+) -> None:
+    path = tmp_path / "99_example.ipynb"
+    cell = new_code_cell(f"print({printed!r}, end='')", id="one")
+    cell.outputs = [new_output("stream", name="stdout", text="2\n")]
+    nbformat.write(new_notebook(cells=[cell]), path)
+    walk = "from walk_as_newcomer import *; print(*walk(Path(sys.argv[1]), 'right'))"
+    folders = os.pathsep.join(map(str, (FOLDER, Path(__file__).parent)))
+    done = subprocess.run(
+        [sys.executable, "-c", walk, path],
+        env={**os.environ, "PYTHONPATH": folders},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ("cell one printed" in done.stdout) == (printed != "2\n")

@@ -5,16 +5,14 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from made_pictures import DOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from website.build import build, main
 from website.render import Writer
 
 from minihyena.explore.base import STILL
 
-PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAA"
-    "AElFTkSuQmCC"
-)
+PIXEL = base64.b64decode(DOT)
 
 
 @pytest.fixture
@@ -140,7 +138,7 @@ def test_code_of_a_language_that_nobody_knows_is_shown_as_it_is(
 
 def test_words_in_a_figure_cannot_end_or_comment_out_its_page() -> None:
     still = {"title": "<!-- <script> </script>", "notice": ""}
-    data = {"image/png": base64.b64encode(PIXEL).decode(), STILL: still}
+    data = {"image/png": DOT, STILL: still}
     html = Writer(str).figure(nbformat.from_dict(data), "", "")
     inside = html.partition('json">')[2].partition("</script>")[0]
     assert '"title"' in inside

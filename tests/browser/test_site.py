@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 from bs4 import BeautifulSoup, Tag
+from made_pictures import DOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from playwright.sync_api import Browser, Page, expect
 from website.build import build
@@ -18,10 +19,6 @@ from minihyena.explore import TurningHands
 
 from .accessible import barriers
 
-DOT = (  # a picture of one black pixel
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAA"
-    "AElFTkSuQmCC"
-)
 Visit = Callable[..., Page]
 
 

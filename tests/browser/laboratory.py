@@ -42,7 +42,15 @@ from .in_page import (
     RUN,
 )
 
-__all__ = ["PICTURES", "ROOT", "Card", "Notebook", "chromium_at", "jupyter"]
+__all__ = [
+    "PICTURES",
+    "ROOT",
+    "Card",
+    "Notebook",
+    "chromium_at",
+    "fresh",
+    "jupyter",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # seconds until something that should become true counts as missing
@@ -392,3 +400,12 @@ class Card:
             self.notebook.resize(width, height + 200)
             self.root.screenshot(path=Path(PICTURES) / f"{name}.png")
             self.notebook.resize()
+
+
+@contextmanager
+def fresh(notebook: Notebook, title: str) -> Iterator[Card]:
+    """The first card with this title, as it was when it was made; it is left so."""
+    card = Card(notebook, title)
+    card.button("Reset").press("Enter")
+    yield card
+    card.button("Reset").press("Enter")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from .laboratory import Card, Notebook
+from .laboratory import Card, Notebook, fresh
 
 pytestmark = pytest.mark.parametrize(
     "notebook", ["12_beyond_text.ipynb"], indirect=True
@@ -16,21 +16,19 @@ pytestmark = pytest.mark.parametrize(
 @pytest.fixture
 def toy(notebook: Notebook) -> Iterator[Card]:
     """The reverse-complement toy, as it was when it was made."""
-    toy = Card(notebook, "Reverse complement")
-    toy.button("Reset").press("Enter")
-    expect(toy.caption).to_have_text(re.compile("^causal, as it is, on TTGACATATAAT"))
-    yield toy
-    toy.button("Reset").press("Enter")
+    with fresh(notebook, "Reverse complement") as toy:
+        expect(toy.caption).to_have_text(
+            re.compile("^causal, as it is, on TTGACATATAAT")
+        )
+        yield toy
 
 
 @pytest.fixture
 def painter(notebook: Notebook) -> Iterator[Card]:
     """The 2-D filter painter, as it was when it was made."""
-    painter = Card(notebook, "2-D filter painter")
-    painter.button("Reset").press("Enter")
-    expect(painter.caption).to_contain_text("all 400 pixels agree")
-    yield painter
-    painter.button("Reset").press("Enter")
+    with fresh(notebook, "2-D filter painter") as painter:
+        expect(painter.caption).to_contain_text("all 400 pixels agree")
+        yield painter
 
 
 def test_only_with_turning_back_do_both_strands_say_the_same(toy: Card) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from .laboratory import Card, Notebook
+from .laboratory import Card, Notebook, fresh
 
 pytestmark = pytest.mark.parametrize(
     "notebook", ["01_convolution_by_hand.ipynb"], indirect=True
@@ -16,21 +16,19 @@ pytestmark = pytest.mark.parametrize(
 @pytest.fixture
 def slide(notebook: Notebook) -> Iterator[Card]:
     """Slide and multiply, as it was when it was made."""
-    slide = Card(notebook, "Slide and multiply")
-    slide.button("Reset").press("Enter")
-    expect(slide.caption).to_have_text(re.compile("^Output 3 reads inputs 1 to 3"))
-    yield slide
-    slide.button("Reset").press("Enter")
+    with fresh(notebook, "Slide and multiply") as slide:
+        expect(slide.caption).to_have_text(re.compile("^Output 3 reads inputs 1 to 3"))
+        yield slide
 
 
 @pytest.fixture
 def painter(notebook: Notebook) -> Iterator[Card]:
     """The filter painter, as it was when it was made."""
-    painter = Card(notebook, "Filter painter")
-    painter.button("Reset").press("Enter")
-    expect(painter.caption).to_contain_text("taps 1, 0, 0, 0.5, 0, 0.25, an impulse")
-    yield painter
-    painter.button("Reset").press("Enter")
+    with fresh(notebook, "Filter painter") as painter:
+        expect(painter.caption).to_contain_text(
+            "taps 1, 0, 0, 0.5, 0, 0.25, an impulse"
+        )
+        yield painter
 
 
 def test_one_step_forward_adds_one_more_output(slide: Card) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from .laboratory import Card, Notebook
+from .laboratory import Card, Notebook, fresh
 
 pytestmark = pytest.mark.parametrize(
     "notebook", ["04_implicit_filters.ipynb"], indirect=True
@@ -16,13 +16,13 @@ pytestmark = pytest.mark.parametrize(
 @pytest.fixture
 def builder(notebook: Notebook) -> Iterator[Card]:
     """As it was when it was made."""
-    builder = Card(notebook, "Filter builder")
-    builder.button("Reset").press("Enter")
-    expect(builder.caption).to_have_text(
-        re.compile("^Your filter of 4 bands, ω = 1 and width 64: 10,048 parameters at")
-    )
-    yield builder
-    builder.button("Reset").press("Enter")
+    with fresh(notebook, "Filter builder") as builder:
+        expect(builder.caption).to_have_text(
+            re.compile(
+                "^Your filter of 4 bands, ω = 1 and width 64: 10,048 parameters at"
+            )
+        )
+        yield builder
 
 
 def test_a_longer_filter_costs_no_more(builder: Card) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from .laboratory import Card, Notebook
+from .laboratory import Card, Notebook, fresh
 
 pytestmark = pytest.mark.parametrize("notebook", ["05_gating.ipynb"], indirect=True)
 
@@ -14,12 +14,10 @@ pytestmark = pytest.mark.parametrize("notebook", ["05_gating.ipynb"], indirect=T
 @pytest.fixture
 def playground(notebook: Notebook) -> Iterator[Card]:
     """The first of them, as it was when it was made."""
-    playground = Card(notebook, "Gate playground")
-    playground.button("Reset").press("Enter")
-    expect(playground.caption).to_contain_text("position 3 (now “not”)")
-    expect(playground.caption).to_contain_text("moves 8 of 36 entries")
-    yield playground
-    playground.button("Reset").press("Enter")
+    with fresh(notebook, "Gate playground") as playground:
+        expect(playground.caption).to_contain_text("position 3 (now “not”)")
+        expect(playground.caption).to_contain_text("moves 8 of 36 entries")
+        yield playground
 
 
 def test_another_watched_position_is_named_in_the_sentence(playground: Card) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from .conftest import shown
 from .in_page import CLIPPED, CONTRASTS
-from .laboratory import Card, Notebook
+from .laboratory import Card, Notebook, fresh
 
 SOURCE = """
 from minihyena import experiments
@@ -30,14 +30,12 @@ def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
 @pytest.fixture
 def plot(notebook: Notebook) -> Iterator[Card]:
     """As it was when it was made."""
-    plot = Card(notebook, "Recorded losses: made up")
     start = re.compile("^On a play, windows of 2,048, .* after 100 GFLOP: ours 1.64")
-    plot.button("Reset").press("Enter")
-    expect(plot.caption).to_have_text(start)
-    yield plot
-    notebook.resize()
-    notebook.change_theme("Light")
-    plot.button("Reset").press("Enter")
+    with fresh(notebook, "Recorded losses: made up") as plot:
+        expect(plot.caption).to_have_text(start)
+        yield plot
+        notebook.resize()
+        notebook.change_theme("Light")
 
 
 def legend(plot: Card) -> list[str]:

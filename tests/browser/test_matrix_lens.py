@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from .laboratory import PICTURES, Card, Notebook
+from .laboratory import PICTURES, Card, Notebook, fresh
 
 pytestmark = pytest.mark.parametrize(
     "notebook", ["07_hyena_and_attention_matrices.ipynb"], indirect=True
@@ -16,11 +16,9 @@ pytestmark = pytest.mark.parametrize(
 @pytest.fixture
 def lens(notebook: Notebook) -> Iterator[Card]:
     """As it was first."""
-    lens = Card(notebook, "Matrix lens")
-    lens.button("Reset").click()
-    expect(lens.caption).to_have_text(re.compile("^12 tokens: on the left, H"))
-    yield lens
-    lens.button("Reset").click()
+    with fresh(notebook, "Matrix lens") as lens:
+        expect(lens.caption).to_have_text(re.compile("^12 tokens: on the left, H"))
+        yield lens
 
 
 def write(lens: Card, text: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from .laboratory import Card, Notebook
+from .laboratory import Card, Notebook, fresh
 
 pytestmark = pytest.mark.parametrize(
     "notebook", ["11_one_token_at_a_time.ipynb"], indirect=True
@@ -16,21 +16,17 @@ pytestmark = pytest.mark.parametrize(
 @pytest.fixture
 def loop(notebook: Notebook) -> Iterator[Card]:
     """The token loop, as it was when it was made."""
-    loop = Card(notebook, "Token loop")
-    loop.button("Reset").press("Enter")
-    expect(loop.caption).to_have_text(re.compile("^Step 31 of 0 to 63, in tiles"))
-    yield loop
-    loop.button("Reset").press("Enter")
+    with fresh(notebook, "Token loop") as loop:
+        expect(loop.caption).to_have_text(re.compile("^Step 31 of 0 to 63, in tiles"))
+        yield loop
 
 
 @pytest.fixture
 def slider(notebook: Notebook) -> Iterator[Card]:
     """The order slider, as it was when it was made."""
-    slider = Card(notebook, "Order slider")
-    slider.button("Reset").press("Enter")
-    expect(slider.caption).to_contain_text("with 8 modes the filter is off by")
-    yield slider
-    slider.button("Reset").press("Enter")
+    with fresh(notebook, "Order slider") as slider:
+        expect(slider.caption).to_contain_text("with 8 modes the filter is off by")
+        yield slider
 
 
 def test_a_step_lights_another_tile(loop: Card) -> None:

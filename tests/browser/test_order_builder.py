@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from .laboratory import Card, Notebook
+from .laboratory import Card, Notebook, fresh
 
 pytestmark = pytest.mark.parametrize(
     "notebook", ["06_the_hierarchy.ipynb"], indirect=True
@@ -16,13 +16,11 @@ pytestmark = pytest.mark.parametrize(
 @pytest.fixture
 def builder(notebook: Notebook) -> Iterator[Card]:
     """The first of them, as it was when it was made."""
-    builder = Card(notebook, "Order builder")
-    builder.button("Reset").press("Enter")
-    expect(builder.caption).to_have_text(
-        re.compile("^Order 2 of the reference .*D S D:")
-    )
-    yield builder
-    builder.button("Reset").press("Enter")
+    with fresh(notebook, "Order builder") as builder:
+        expect(builder.caption).to_have_text(
+            re.compile("^Order 2 of the reference .*D S D:")
+        )
+        yield builder
 
 
 def test_one_more_stage_is_one_more_gate_and_filter(builder: Card) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from .conftest import evidence, opened
-from .laboratory import PICTURES, Card, Notebook
+from .laboratory import PICTURES, Card, Notebook, fresh
 
 NAME = "10_what_does_it_cost.ipynb"
 MEASURED = """card => card.querySelector(".js-plotly-plot").data
@@ -28,11 +28,9 @@ def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
 @pytest.fixture
 def plot(notebook: Notebook) -> Iterator[Card]:
     """As it was when it was made."""
-    plot = Card(notebook, "Scaling plot")
-    plot.button("Reset").press("Enter")
-    expect(plot.caption).to_have_text(re.compile("^Time of .* as recorded, L = "))
-    yield plot
-    plot.button("Reset").press("Enter")
+    with fresh(notebook, "Scaling plot") as plot:
+        expect(plot.caption).to_have_text(re.compile("^Time of .* as recorded, L = "))
+        yield plot
 
 
 def measured(plot: Card) -> list[int]:

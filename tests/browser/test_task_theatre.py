@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from .conftest import evidence, opened
 from .in_page import CLIPPED, CONTRASTS
-from .laboratory import Card, Notebook
+from .laboratory import Card, Notebook, fresh
 
 SOURCE = """
 import torch
@@ -43,16 +43,14 @@ def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
 @pytest.fixture
 def theatre(notebook: Notebook) -> Iterator[Card]:
     """As it was when it was made."""
-    theatre = Card(notebook, "Task theatre")
-    theatre.button("Reset").press("Enter")
     start = re.compile(
         "^recall, length 16 and vocabulary 12, example 1: at position 17"
     )
-    expect(theatre.caption).to_have_text(start)
-    yield theatre
-    notebook.resize()
-    notebook.change_theme("Light")
-    theatre.button("Reset").press("Enter")
+    with fresh(notebook, "Task theatre") as theatre:
+        expect(theatre.caption).to_have_text(start)
+        yield theatre
+        notebook.resize()
+        notebook.change_theme("Light")
 
 
 def test_another_example_is_another_row(theatre: Card) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from .laboratory import Card, Notebook
+from .laboratory import Card, Notebook, fresh
 
 pytestmark = pytest.mark.parametrize(
     "notebook", ["02_convolution_is_a_matrix.ipynb"], indirect=True
@@ -16,19 +16,15 @@ pytestmark = pytest.mark.parametrize(
 @pytest.fixture
 def explorer(notebook: Notebook) -> Iterator[Card]:
     """The Toeplitz explorer, as it was when it was made."""
-    explorer = Card(notebook, "Toeplitz explorer")
-    explorer.button("Reset").press("Enter")
-    yield explorer
-    explorer.button("Reset").press("Enter")
+    with fresh(notebook, "Toeplitz explorer") as explorer:
+        yield explorer
 
 
 @pytest.fixture
 def auditor(notebook: Notebook) -> Iterator[Card]:
     """The causality auditor, as it was when it was made."""
-    auditor = Card(notebook, "Causality auditor")
-    auditor.button("Reset").press("Enter")
-    yield auditor
-    auditor.button("Reset").press("Enter")
+    with fresh(notebook, "Causality auditor") as auditor:
+        yield auditor
 
 
 def test_a_ring_fills_the_corner(explorer: Card) -> None:

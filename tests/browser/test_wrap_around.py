@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from .accessible import barriers
-from .laboratory import Card, Notebook
+from .laboratory import Card, Notebook, fresh
 
 pytestmark = pytest.mark.parametrize(
     "notebook", ["03_the_fourier_shortcut.ipynb"], indirect=True
@@ -17,21 +17,21 @@ pytestmark = pytest.mark.parametrize(
 @pytest.fixture
 def around(notebook: Notebook) -> Iterator[Card]:
     """Wrap-around, as it was when it was made."""
-    around = Card(notebook, "Wrap-around")
-    around.button("Reset").press("Enter")
-    expect(around.caption).to_have_text(re.compile("^FFT size 8 for 8 inputs and 8"))
-    yield around
-    around.button("Reset").press("Enter")
+    with fresh(notebook, "Wrap-around") as around:
+        expect(around.caption).to_have_text(
+            re.compile("^FFT size 8 for 8 inputs and 8")
+        )
+        yield around
 
 
 @pytest.fixture
 def hands(notebook: Notebook) -> Iterator[Card]:
     """Turning hands, as they were when they were made."""
-    hands = Card(notebook, "Turning hands")
-    hands.button("Reset").press("Enter")
-    expect(hands.caption).to_have_text(re.compile("lights bin 3 of 12; in bin 3 .* 12"))
-    yield hands
-    hands.button("Reset").press("Enter")
+    with fresh(notebook, "Turning hands") as hands:
+        expect(hands.caption).to_have_text(
+            re.compile("lights bin 3 of 12; in bin 3 .* 12")
+        )
+        yield hands
 
 
 def test_one_more_zero_heals_one_more_output(around: Card) -> None:

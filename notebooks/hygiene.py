@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import nbformat
 from additions import SETUP
 from nbformat import NotebookNode
+from releasing import assignment_of
 
 __all__ = ["RULES", "faults", "named", "read"]
 
@@ -267,6 +268,9 @@ def has_the_headings(notebook: NotebookNode, path: Path) -> Faults:
         if level > above + 1:
             yield f"heading {text!r} skips a level: {level} under {above}"
     parts: list[str] = []
+    if assignment_of(notebook):
+        yield from has_the_parts([text for level, text in found if level == 2])
+        return
     for text in (text for level, text in found if level == 2 and text not in BEFORE):
         known = [part for part in HEADINGS if re.match(rf"{part}\b", text)]
         if not known:
@@ -280,6 +284,14 @@ def has_the_headings(notebook: NotebookNode, path: Path) -> Faults:
     places = [mark.start() for mark in marks if mark]
     if len(places) < len(BEFORE) or places != sorted(places):
         yield f"before Predict: **{'**, **'.join(BEFORE)}** in this order"
+
+
+def has_the_parts(found: list[str]) -> Faults:
+    """Of an assignment: Rules, Part 1, Part 2 and so on, Hand in."""
+    count = len(found) - 2
+    wanted = ["Rules", *(f"Part {n}: " for n in range(1, count + 1)), "Hand in"]
+    if count < 1 or not all(map(str.startswith, found, wanted)):
+        yield f"parts {', '.join(found) or 'none'}; expected {', '.join(wanted)}"
 
 
 def has_observable_objectives(notebook: NotebookNode, path: Path) -> Faults:

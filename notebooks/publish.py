@@ -25,6 +25,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from PIL import Image
+from releasing import assignment_of, is_release, release, releases, source_of
 from traitlets import Type, default
 
 __all__ = ["clean", "execute", "main", "name_cells"]
@@ -130,7 +131,8 @@ def with_fewer_colours(picture: str) -> str:
 
 def clean(notebook: NotebookNode) -> None:
     """Take out widget state and views, times and machine; count cells 1 to n."""
-    notebook.metadata = nbformat.from_dict(METADATA)
+    own = {"minihyena": notebook.metadata.minihyena} if assignment_of(notebook) else {}
+    notebook.metadata = nbformat.from_dict({**METADATA, **own})
     for cell in notebook.cells:
         for noise in ("execution", "collapsed", "scrolled", "ExecuteTime"):
             cell.metadata.pop(noise, None)
@@ -162,20 +164,24 @@ def same_text(one: NotebookNode, other: NotebookNode) -> bool:
 
 def publish(path: Path, check: bool) -> bool:
     """Execute, clean, and write `path` (or compare with it); True if all is well."""
-    committed = read(path)
-    notebook = read(path)
+    committed = read(path) if path.exists() else NotebookNode()
+    released = is_release(path)
+    notebook = release(read(source_of(path))) if released else read(path)
     name_cells(notebook)
-    divide(notebook)
-    open_elsewhere(notebook, path.name)
+    if not assignment_of(notebook):
+        divide(notebook)
+        open_elsewhere(notebook, path.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
-    print(f"{path.name} ...", flush=True)
+    print(f"{path.name}{released * ' (release)'} ...", flush=True)
     try:
         seconds = execute(notebook, path.parent)
     except CellExecutionError as error:
         print(f"{error}\n{path.name}: a cell failed; nothing was written")
         return False
     clean(notebook)
-    mark_slides(notebook)
+    if not assignment_of(notebook):
+        mark_slides(notebook)
     found = faults(path, notebook)
     if check and not same_text(committed, notebook):
         found.append("not what running it gives; run `make notebooks`")
@@ -205,6 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         paths = named(options.folder, options.names)
+        paths = sorted({*paths, *releases(paths)})
     except ValueError as error:
         parser.error(str(error))
     if not paths:

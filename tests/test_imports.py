@@ -63,7 +63,7 @@ FLOORS = [
         "subjects",
         "drop_in",
     ],
-    ["explore", "lessons", "doctor", "train_command", "__main__"],
+    ["explore", "lessons", "grading", "doctor", "train_command", "__main__"],
 ]
 HEAVY = {"plotly", "ipywidgets", "anywidget", "IPython", "matplotlib", "scipy", "pooch"}
 

@@ -1,0 +1,221 @@
+"""A box for a student's code: its own process, with walls, watched by a clock.
+
+    with Boxes() as boxes, boxes.open(text, ["mean"], Limits(seconds=10)) as box:
+        mean = box.functions["mean"]  # runs over there, on copies of what it is given
+
+Nothing it does can change a verdict, which is reached on this side, from what its
+functions return.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import psutil
+
+from minihyena.grading.sandbox import FOLDER
+from minihyena.grading.sandbox.wire import Function, Lost, Peer
+
+__all__ = ["Box", "Boxes", "Limits"]
+
+PACKAGE = Path(__file__).resolve().parents[1]
+FORKS = hasattr(os, "fork") and hasattr(socket, "send_fds")
+SYSTEM = "/lib /lib64 /usr/lib /usr/lib64 /usr/local/lib /etc/ld.so.cache /proc/self"
+DEVICES = "/dev/null /dev/zero /dev/urandom /sys/devices/system/cpu"
+
+Source = tuple[socket.socket, IO[bytes], subprocess.Popen[bytes]]
+Line = tuple[IO[bytes], IO[bytes], int]  # from the process, to it, and its number
+MOST = 2**16  # numbers the student's code may hand to one of our functions at once
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a part may take: seconds by the clock, bytes beyond what torch takes."""
+
+    seconds: float = 10.0
+    memory: int = 2**30
+
+
+class Box:
+    """Functions of a student's code, and how their process came to its end."""
+
+    def __init__(self, reader: IO[bytes], writer: IO[bytes]) -> None:
+        self.peer = Peer(reader, writer, {}, MOST)
+        self.functions: dict[str, Function] = {}
+        self.ended = ""  # why it was stopped, if it was
+
+    def walls(self) -> dict[str, bool]:
+        """Which walls of the system's own stand: files (Landlock), kernel (seccomp)."""
+        return dict(self.peer.call("walls"))
+
+
+class Boxes:
+    """Where boxes come from. One at a time is open.
+
+    fork: copy a process that has torch loaded (a hundredth of the time), which Windows
+    cannot do.
+    """
+
+    def __init__(self, fork: bool = FORKS) -> None:
+        self.fork = fork
+        self._source: Source | None = None
+
+    def __enter__(self) -> "Boxes":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._source is not None:
+            control, replies, process = self._source
+            replies.close()
+            control.close()  # which it takes for the end
+            process.wait()
+            self._source = None
+
+    @contextmanager
+    def open(
+        self, text: str, names: Iterable[str], limits: Limits, library: bool = False
+    ) -> Iterator[Box]:
+        """A box in which `text` has run and the functions of these names are ready.
+
+        library: whether the code may import minihyena.
+        Raises what the code raised at its top level, or Lost if it ended the process.
+        """
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            job = _job(folder, limits, library)
+            start = self._forked if self.fork else self._started
+            reader, writer, pid = stack.enter_context(start(job))
+            box, names = Box(reader, writer), list(names)
+            stack.enter_context(_watched(box, pid, limits))
+            try:
+                box.peer.call("load", text, names)
+            except Lost as error:
+                raise Lost(box.ended or str(error)) from None
+            box.functions = {name: box.peer.remote(name) for name in names}
+            yield box
+
+    @contextmanager
+    def _forked(self, job: dict[str, Any]) -> Iterator[Line]:
+        """A copy of the process that has torch loaded."""
+        if self._source is None:
+            self._source = _source()
+        control, replies, _ = self._source
+
+        def ask(question: dict[str, Any], numbers: list[int]) -> int:
+            socket.send_fds(control, [json.dumps(question).encode()], numbers)
+            return int(replies.readline())
+
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                pid = ask({"job": job}, [theirs.fileno()])
+            reader, writer = ours.makefile("rb"), ours.makefile("wb")
+            try:
+                yield reader, writer, pid
+            finally:
+                ask({"kill": pid}, [])
+                _close(reader, writer)
+
+    @contextmanager
+    def _started(self, job: dict[str, Any]) -> Iterator[Line]:
+        """A new process, as every system can."""
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(FOLDER), "once"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+        )
+        reader, writer = process.stdout, process.stdin
+        assert reader is not None
+        assert writer is not None
+        try:
+            writer.write(json.dumps(job).encode() + b"\n")
+            yield reader, writer, process.pid
+        finally:
+            process.kill()
+            process.wait()
+            _close(reader, writer)
+
+
+def _source() -> Source:
+    """A process that has torch loaded and makes copies of itself."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(FOLDER), str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=_environment(),
+        )
+    return ours, ours.makefile("rb"), process
+
+
+def _environment() -> dict[str, str]:
+    """One thread; nothing of ours, where a secret might stand."""
+    kept = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
+    own = {name: os.environ[name] for name in kept if name in os.environ}
+    return {**own, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def _job(folder: str, limits: Limits, library: bool) -> dict[str, Any]:
+    """What the process has to know about the walls."""
+    prefixes = [sys.prefix, sys.base_prefix, *SYSTEM.split(), *DEVICES.split(), folder]
+    return {
+        "folder": folder,
+        "memory": limits.memory,
+        "seconds": limits.seconds,
+        "library": str(PACKAGE.parent) if library else "",
+        "readable": [*prefixes, *([str(PACKAGE)] if library else [])],
+        "hidden": [str(PACKAGE / "grading")] if library else [str(PACKAGE)],
+    }
+
+
+@contextmanager
+def _watched(box: Box, pid: int, limits: Limits) -> Iterator[None]:
+    """Stop the process when its time is up or its memory too large."""
+    done, begun = threading.Event(), time.monotonic()
+
+    def watch() -> None:
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            most = process.memory_info().rss + limits.memory
+            while not done.wait(0.05):
+                if time.monotonic() - begun > limits.seconds:
+                    box.ended = f"stopped after {limits.seconds:g} s"
+                elif process.memory_info().rss > most:
+                    box.ended = f"stopped at {limits.memory / 2**20:,.0f} MB"
+                if box.ended:
+                    return process.kill()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _close(*files: IO[bytes]) -> None:
+    """Close both ends; what could not be sent any more is of no interest."""
+    for file in files:
+        with suppress(OSError):
+            file.close()

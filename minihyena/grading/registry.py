@@ -1,0 +1,14 @@
+"""The assignments, by their ids."""
+
+from minihyena.errors import choose
+from minihyena.grading.a1 import A1
+from minihyena.grading.parts import Assignment
+
+__all__ = ["assignment", "assignments"]
+
+assignments: dict[str, Assignment] = {one.id: one for one in (A1,)}
+
+
+def assignment(id: str) -> Assignment:
+    """The assignment "A1"; ValueError for an unknown one, naming the known."""
+    return assignments[choose("assignment", id, assignments)]

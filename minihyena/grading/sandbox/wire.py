@@ -1,0 +1,343 @@
+"""Two processes that call each other's functions and trust each other with nothing.
+
+    peer = Peer(reader, writer, {"add": add})
+    peer.call("mean", torch.ones(3))  # the other side's function of that name
+
+A message is its length, a JSON text, and the bytes of its tensors: nothing in it can be
+run by reading it. A function travels as a name to call back, so that a student's code
+can use an operator without seeing what it is made of.
+
+This file is also read by a process that must not know minihyena: torch and numpy only.
+"""
+
+import builtins
+import json
+import math
+import struct
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import IO, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Lost", "Peer", "gradients"]
+
+STRANGE = UnicodeError, StopIteration, StopAsyncIteration, BaseExceptionGroup
+LARGEST = 64 * 2**20  # bytes of a message
+DEEPEST = 20  # lists in lists
+DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in vars(torch).values()
+    if isinstance(dtype, torch.dtype) and not str(dtype).startswith("torch.q")
+}
+BACK = "gradients of "
+LONGEST = 10**6  # of a range
+CONTAINERS: dict[str, type] = {
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+    "list": list,
+}
+
+Function = Callable[..., Any]
+
+
+class Lost(ConnectionError):
+    """The other side is gone, or says what cannot be read: nothing more will come."""
+
+
+def gradients(fn: Function, cotangent: Tensor, *args: Tensor) -> list[Tensor]:
+    """The gradients of sum(cotangent * fn(*args)) with respect to each argument.
+
+    Worked out where the function is. Raises ValueError if there is no way back.
+    """
+    if isinstance(fn, Remote):
+        return fn.peer.call(BACK + fn.name, cotangent, *args)  # type: ignore[no-any-return]
+    leaves = [arg.detach().clone().requires_grad_() for arg in args]
+    y = fn(*leaves)
+    if not isinstance(y, Tensor) or y.shape != cotangent.shape or not y.requires_grad:
+        raise ValueError(
+            "the output does not depend on the input by differentiable steps"
+        )
+    found = torch.autograd.grad(y, leaves, cotangent, allow_unused=True)
+    return [
+        torch.zeros_like(leaf) if grad is None else grad
+        for leaf, grad in zip(leaves, found, strict=True)
+    ]
+
+
+class Peer:
+    """One end of the line. `known` are the functions the other side may call.
+
+    most: how many numbers the other side may hand to one of them.
+    """
+
+    def __init__(
+        self,
+        reader: IO[bytes],
+        writer: IO[bytes],
+        known: Mapping[str, Function],
+        most: float = math.inf,
+    ) -> None:
+        self.reader, self.writer, self.most = reader, writer, most
+        self.known = dict(known)
+
+    def call(self, name: str, *args: Any, **options: Any) -> Any:
+        """What the other side's function gives; what it changed in place is changed.
+
+        Raises what it raised, by name and first words, and Lost if it is gone.
+        """
+        self._send({"call": name}, [list(args), options])
+        while True:
+            head, value = self._receive()
+            if "call" in head:
+                self._answer(head, value)
+            elif "raised" in head:
+                raise _error(*head["raised"])
+            elif "returned" in head:
+                return self._settle(value, [*args, *options.values()])
+            else:
+                raise Lost("the other side sent neither an answer nor a question")
+
+    def serve(self) -> None:
+        """Answer calls until the other side hangs up."""
+        while True:
+            try:
+                head, value = self._receive()
+            except Lost:
+                return
+            self._answer(head, value)
+
+    def remote(self, name: str) -> Function:
+        """The other side's function as one of ours."""
+        return Remote(self, name)
+
+    def _answer(self, head: dict[str, Any], value: Any) -> None:
+        try:
+            args, options = value
+            fn = self._known(head["call"])
+        except (KeyError, TypeError, ValueError):
+            raise Lost("the other side called what is not there") from None
+        if _size(value) > self.most:
+            error = ValueError(f"at most {self.most:,.0f} numbers may be handed over")
+            return self._send({"raised": _words(error)}, None)
+        before = [_copy(arg) for arg in args]
+        try:
+            made = fn(*args, **options)
+        except Lost:
+            raise
+        except (Exception, SystemExit) as error:
+            return self._send({"raised": _words(error)}, None)
+        changed = {
+            str(i): arg
+            for i, (arg, old) in enumerate(zip(args, before, strict=True))
+            if _differs(arg, old)
+        }
+        changed |= {
+            str(i): word
+            for i, word in enumerate(options.values(), len(args))
+            if isinstance(word, torch.Generator)
+        }
+        try:
+            self._send({"returned": True}, [made, changed])
+        except (TypeError, RuntimeError) as error:  # it cannot be put on the line
+            self._send({"raised": _words(error)}, None)
+
+    def _known(self, name: str) -> Function:
+        if name.startswith(BACK):
+            return partial(gradients, self.known[name.removeprefix(BACK)])
+        return self.known[name]
+
+    @staticmethod
+    def _settle(value: Any, mine: list[Any]) -> Any:
+        """Write what changed over there into our own arguments."""
+        try:
+            made, changed = value
+            for place, new in changed.items():
+                old = mine[int(place)]
+                if isinstance(old, Tensor):
+                    old.set_(new) if old.shape != new.shape else old.copy_(new)
+                else:
+                    old.set_state(new.get_state())
+        except Exception as error:
+            raise Lost("the other side's answer cannot be read") from error
+        return made
+
+    # What a value is on the line.
+
+    def _send(self, head: dict[str, Any], value: Any) -> None:
+        blobs: list[bytes] = []
+        text = json.dumps({**head, "value": self._pack(value, blobs, 0)}).encode()
+        body = b"".join(blobs)
+        if len(text) + len(body) > LARGEST:
+            head = {
+                "raised": _words(ValueError(f"an answer of over {LARGEST:,} bytes"))
+            }
+            text, body = json.dumps({**head, "value": None}).encode(), b""
+        try:
+            self.writer.write(struct.pack("<QQ", len(text), len(body)) + text + body)
+            self.writer.flush()
+        except (OSError, ValueError) as error:
+            raise Lost("the process is gone") from error
+
+    def _receive(self) -> tuple[dict[str, Any], Any]:
+        try:
+            size, more = struct.unpack("<QQ", self._read(16))
+            if size + more > LARGEST:
+                raise Lost(f"the other side sent {size + more:,} bytes at once")
+            head = json.loads(self._read(size))
+            return head, self._unpack(head.pop("value"), self._read(more))
+        except Lost:
+            raise
+        except Exception as error:
+            raise Lost("what the other side sent cannot be read") from error
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data = self.reader.read(size)
+        except (OSError, ValueError) as error:
+            raise Lost("the process is gone") from error
+        if data is None or len(data) < size:
+            raise Lost("the process is gone")
+        return data
+
+    def _pack(self, value: Any, blobs: list[bytes], depth: int) -> Any:
+        if depth > DEEPEST:
+            return {"other": [type(value).__name__, "too deep"]}
+        if value is None or type(value) in (bool, int, float, str):
+            return value
+        if value is Ellipsis:
+            return {"dots": None}
+        if type(value) is complex:
+            return {"complex": [value.real, value.imag]}
+        if type(value) is range and len(value) <= LONGEST:
+            return {"range": [value.start, value.stop, value.step]}
+        if type(value) is dict:
+            value, kind = [list(pair) for pair in value.items()], "dict"
+            return {kind: [self._pack(item, blobs, depth + 1) for item in value]}
+        if isinstance(value, tuple | list | set | frozenset):
+            kind = next(
+                name for name in CONTAINERS if isinstance(value, CONTAINERS[name])
+            )
+            return {kind: [self._pack(item, blobs, depth + 1) for item in value]}
+        if isinstance(value, torch.dtype):
+            return {"dtype": str(value).removeprefix("torch.")}
+        if isinstance(value, torch.Generator):
+            return {"generator": _bytes(value.get_state(), blobs)}
+        if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufc":
+            as_tensor = torch.from_numpy(np.ascontiguousarray(value))
+            return {"array": [_bytes(as_tensor, blobs), list(value.shape)]}
+        if isinstance(value, Tensor) and value.layout is torch.strided:
+            return {"tensor": _bytes(value, blobs)}
+        if callable(value):
+            if isinstance(value, Remote) and value.peer is self:
+                return {"yours": value.name}
+            name = f"function {id(value)}"
+            self.known[name] = value
+            return {"function": name}
+        return {"other": [type(value).__name__, f"{value!r:.80}"]}
+
+    def _unpack(self, value: Any, body: bytes) -> Any:
+        if isinstance(value, bool | int | float | str) or value is None:
+            return value
+        [(kind, inner)] = value.items()
+        if kind in CONTAINERS:
+            return CONTAINERS[kind]([self._unpack(item, body) for item in inner])
+        if kind == "dict":
+            pairs = [self._unpack(item, body) for item in inner]
+            return dict(pairs)
+        if kind == "generator":
+            generator = torch.Generator()
+            generator.set_state(_tensor(inner, body))
+            return generator
+        if kind == "array":
+            return _tensor(inner[0], body).numpy().reshape(inner[1])[()]
+        if kind == "other":
+            return _other(*inner)
+        makers: dict[str, Function] = {
+            "dots": lambda inner: ...,
+            "complex": lambda inner: complex(*inner),
+            "range": lambda inner: range(*inner)[:LONGEST],
+            "dtype": DTYPES.__getitem__,
+            "tensor": lambda inner: _tensor(inner, body),
+            "function": self.remote,
+            "yours": self.known.__getitem__,
+        }
+        return makers[kind](inner)
+
+
+class Remote:
+    """A function of the other side."""
+
+    def __init__(self, peer: Peer, name: str) -> None:
+        self.peer, self.name = peer, name
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self.peer.call(self.name, *args, **options)
+
+    def __deepcopy__(self, memo: Any) -> "Remote":
+        return self
+
+
+def _bytes(x: Tensor, blobs: list[bytes]) -> list[Any]:
+    """Where among the blobs it will lie, of which type and shape."""
+    x = x.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    start = sum(map(len, blobs))
+    flat = x.reshape(-1)
+    blobs.append(flat.view(torch.uint8).numpy().tobytes() if x.numel() else b"")
+    return [str(x.dtype).removeprefix("torch."), list(x.shape), start]
+
+
+def _tensor(where: list[Any], body: bytes) -> Tensor:
+    name, shape, start = where
+    dtype, count = DTYPES[name], math.prod(shape)
+    if min([0, start, *shape]) < 0 or start + count * dtype.itemsize > len(body):
+        raise ValueError("a tensor without its numbers")
+    if not count:
+        return torch.empty(shape, dtype=dtype)
+    raw = bytearray(body[start : start + count * dtype.itemsize])
+    return torch.frombuffer(raw, dtype=dtype).reshape(shape)
+
+
+def _copy(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else None
+
+
+def _differs(value: Any, old: Any) -> bool:
+    if isinstance(value, torch.Generator):
+        return True
+    if old is None:
+        return False
+    return value.shape != old.shape or not torch.equal(value.detach(), old)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, Tensor | np.ndarray):
+        return int(np.prod(value.shape))
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    if isinstance(value, list | tuple | set):
+        return sum(map(_size, value))
+    return len(value) if isinstance(value, range | str) else 1
+
+
+def _words(error: BaseException) -> list[str]:
+    lines = str(error).splitlines()
+    return [type(error).__name__, lines[0][:300] if lines else ""]
+
+
+def _error(name: str, text: str) -> Exception:
+    """An exception that is called so; of Python's own if there is one."""
+    own: Any = getattr(builtins, str(name), None)
+    plain = isinstance(own, type) and issubclass(own, Exception)
+    if not plain or issubclass(own, STRANGE):
+        own = type(str(name)[:80], (Exception,), {})
+    error: Exception = own(str(text)) if text else own()
+    return error
+
+
+def _other(name: str, text: str) -> Any:
+    """What cannot travel: an object of a type of that name, which shows itself so."""
+    return type(str(name)[:80], (), {"__repr__": lambda self: str(text)[:80]})()

@@ -1,0 +1,306 @@
+"""What was handed in: a notebook read with no more trust than it deserves.
+
+Nothing of it is run here. For a part, `program` takes from the code cells the
+definitions, imports and assignments that the part's functions need, and nothing else:
+a cell that trains for an hour, draws a widget or never ends costs only what needs it.
+"""
+
+import ast
+import base64
+import builtins
+import json
+import re
+import symtable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Cell", "Program", "Submission", "read"]
+
+LARGEST = 20 * 2**20  # bytes of a notebook
+PICTURE = 2 * 2**20  # bytes of a picture in it
+MAGIC = re.compile(r"^(\s*)[%!?].*$|^(\s*)[^#\n]*\?\??\s*$", re.M)
+MODULES = {
+    *("__future__", "abc", "bisect", "cmath", "collections", "contextlib", "copy"),
+    *("dataclasses", "decimal", "enum", "fractions", "functools", "heapq", "itertools"),
+    *("math", "numbers", "numpy", "operator", "random", "re", "statistics", "string"),
+    *("time", "torch", "types", "typing", "typing_extensions", "warnings"),
+}
+DETOURS = frozenset(["__import__", "eval", "exec", "compile", "open", "globals"])
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell: its name for graders (or ""), its text, the pictures it shows (PNG)."""
+
+    name: str
+    source: str
+    code: bool
+    pictures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Program:
+    """What some functions need of a notebook, as one text, and what is wrong there."""
+
+    text: str = ""
+    fault: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One file of one student; `fault` says why it cannot be graded at all."""
+
+    student: str
+    path: Path
+    assignment: str = ""
+    cells: tuple[Cell, ...] = ()
+    fault: str = ""
+    notes: tuple[str, ...] = ()
+
+    def named(self, name: str) -> list[Cell]:
+        """The cells of this name; more than one if somebody copied it."""
+        return [cell for cell in self.cells if cell.name == name]
+
+    def program(
+        self, names: Sequence[str], library: bool = False, forbidden: Iterable[str] = ()
+    ) -> Program:
+        """The statements that define these names, and all that those need."""
+        missing = [name for name in names if name not in self._bound]
+        if missing:
+            return Program(fault=self._why_missing(missing[0]))
+        needed, taken, queue = set(names), set[int](), list(names)
+        while queue:
+            for number in self._bound.get(queue.pop(), ()):
+                if number not in taken:
+                    taken.add(number)
+                    new = self._statements[number].uses - needed
+                    needed |= new
+                    queue += new
+        statements = [self._statements[number] for number in sorted(taken)]
+        unknown = needed - self._bound.keys() - vars(builtins).keys()
+        if unknown:  # perhaps a star brings them
+            statements = [*self._stars, *statements]
+        fault = _forbidden(statements, library, frozenset(forbidden))
+        notes = [
+            f"{name} is defined {count} times; the last one counts"
+            for name in names
+            if (count := len(self._bound[name])) > 1
+        ]
+        text = "\n".join(statement.text for statement in statements)
+        return Program(text, fault, tuple(notes))
+
+    @cached_property
+    def _parsed(self) -> tuple[list["Statement"], list[str]]:
+        """The top-level statements of all cells, and a sentence for each bad cell."""
+        statements, broken = [], []
+        code = [cell.source for cell in self.cells if cell.code]
+        for count, source in enumerate(code, 1):
+            try:
+                tree = ast.parse(MAGIC.sub(r"\1\2pass", source))
+                statements += [Statement.of(node) for node in tree.body]
+            except SyntaxError as error:
+                where = f"code cell {count}, line {error.lineno}: {error.msg}"
+                broken.append(f"{where}\n{source}")
+            except (ValueError, RecursionError, MemoryError) as error:
+                broken.append(f"code cell {count}: {error}\n{source}")
+        return statements, broken
+
+    @property
+    def _statements(self) -> list["Statement"]:
+        return self._parsed[0]
+
+    @cached_property
+    def _bound(self) -> dict[str, list[int]]:
+        """Which statements give a value to a name."""
+        found: dict[str, list[int]] = {}
+        for number, statement in enumerate(self._statements):
+            for name in statement.binds:
+                found.setdefault(name, []).append(number)
+        return found
+
+    @property
+    def _stars(self) -> list["Statement"]:
+        return [one for one in self._statements if "*" in one.binds]
+
+    def _why_missing(self, name: str) -> str:
+        for broken in self._parsed[1]:
+            where, _, source = broken.partition("\n")
+            if re.search(rf"\b(def|class)\s+{re.escape(name)}\b", source):
+                return f"{name} is in a cell that Python cannot read: {where}"
+        said = f"the notebook defines no {name}"
+        if self._parsed[1]:
+            said += f"; Python cannot read {self._parsed[1][0].partition(chr(10))[0]}"
+        return said
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A top-level statement: which names it gives a value, and which it needs."""
+
+    node: ast.stmt
+    text: str
+    binds: frozenset[str]
+    uses: frozenset[str] = field(repr=False)
+
+    @classmethod
+    def of(cls, node: ast.stmt) -> "Statement":
+        text = ast.unparse(node)
+        table = symtable.symtable(text, "answer", "exec")
+        binds = {s.get_name() for s in table.get_symbols() if _binds(s)}
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+            binds.add("*")
+        binds |= set(_mutated(node))
+        return cls(node, text, frozenset(binds), frozenset(_globals(table)))
+
+    @cached_property
+    def words(self) -> set[str]:
+        """Every name, attribute and quoted text in it."""
+        found = set()
+        for node in ast.walk(self.node):
+            if isinstance(node, ast.Name):
+                found.add(node.id)
+            elif isinstance(node, ast.Attribute):
+                found.add(node.attr)
+            elif isinstance(node, ast.alias):
+                found |= {node.name, *node.name.split(".")}
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+        return found
+
+    @property
+    def imported(self) -> set[str]:
+        """The packages it imports, also inside functions."""
+        found = set()
+        for node in ast.walk(self.node):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add((node.module or ".").partition(".")[0])
+        return found
+
+
+def read(path: Path, student: str) -> Submission:
+    """The notebook or Python file at this path; nothing that is in it raises."""
+    fault = ""
+    try:
+        if path.is_symlink():
+            fault = "this is a link, not a file"
+        elif path.stat().st_size > LARGEST:
+            fault = f"over {LARGEST:,} bytes: clear the outputs and hand in again"
+        elif path.suffix == ".py":
+            cell = Cell("", path.read_text("utf-8-sig"), code=True)
+            return Submission(student, path, _assignment(path, {}), (cell,))
+        else:
+            return _notebook(json.loads(path.read_text("utf-8-sig")), path, student)
+    except OSError as error:
+        fault = f"the file cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        fault = "not a text in UTF-8"
+    except (ValueError, RecursionError):
+        fault = "not a notebook: this is not JSON"
+    return Submission(student, path, _assignment(path, {}), fault=fault)
+
+
+def _notebook(data: Any, path: Path, student: str) -> Submission:
+    cells = data.get("cells") if isinstance(data, dict) else None
+    if not isinstance(cells, list):
+        fault = "not a notebook: it has no list of cells (format 4)"
+        return Submission(student, path, _assignment(path, {}), fault=fault)
+    metadata = _table(data.get("metadata"))
+    kernel, info = _table(metadata.get("kernelspec")), metadata.get("language_info")
+    language = kernel.get("language") or _table(info).get("name") or "python"
+    notes = []
+    if str(language).lower() not in ("python", "ipython", "python3"):
+        notes.append(f"the kernel is of {language!s:.40}, not Python")
+    read = tuple(_cell(cell) for cell in cells if isinstance(cell, dict))
+    fault = "" if read else "an empty notebook"
+    assignment = _assignment(path, metadata)
+    return Submission(student, path, assignment, read, fault, tuple(notes))
+
+
+def _assignment(path: Path, metadata: dict[str, Any]) -> str:
+    """ "A1", by the notebook's own word, else by the name of the file or its folder."""
+    own = _table(metadata.get("minihyena")).get("assignment")
+    if isinstance(own, str):
+        return own
+    found = re.findall(r"(?<![A-Za-z0-9])A\d+(?!\d)", "/".join(path.parts[-2:]))
+    return found[-1] if found else ""
+
+
+def _cell(cell: dict[str, Any]) -> Cell:
+    metadata = _table(cell.get("metadata"))
+    name = _table(metadata.get("nbgrader")).get("grade_id") or cell.get("id")
+    source = _joined(cell.get("source"))
+    outputs = cell.get("outputs")
+    pictures = tuple(
+        picture
+        for output in (outputs if isinstance(outputs, list) else [])
+        if (picture := _joined(_table(_table(output).get("data")).get("image/png")))
+        and _is_png(picture)
+    )
+    code = cell.get("cell_type") == "code"
+    return Cell(name if isinstance(name, str) else "", source, code, pictures)
+
+
+def _is_png(picture: str) -> bool:
+    try:
+        return len(picture) < PICTURE and base64.b64decode(
+            picture.replace("\n", ""), validate=True
+        ).startswith(b"\x89PNG")
+    except ValueError:
+        return False
+
+
+def _joined(source: Any) -> str:
+    lines = source if isinstance(source, list) else [source]
+    return "".join(line for line in lines if isinstance(line, str))
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _binds(symbol: symtable.Symbol) -> bool:
+    return symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
+
+
+def _globals(table: symtable.SymbolTable) -> Iterable[str]:
+    """Names looked up in the module, here and in the functions inside."""
+    module = table.get_type() == "module"
+    for symbol in table.get_symbols():
+        if symbol.is_referenced() and (module or symbol.is_global()):
+            yield symbol.get_name()
+    for child in table.get_children():
+        yield from _globals(child)
+
+
+def _mutated(node: ast.stmt) -> Iterable[str]:
+    """The root of `a.b = ...` and `a[b] = ...`, which is changed, not bound."""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    if isinstance(node, ast.AugAssign | ast.AnnAssign):
+        targets = [node.target]
+    for target in targets:
+        inner: ast.expr = target
+        while isinstance(inner, ast.Attribute | ast.Subscript):
+            inner = inner.value
+        if isinstance(inner, ast.Name) and inner is not target:
+            yield inner.id
+
+
+def _forbidden(
+    statements: Iterable[Statement], library: bool, forbidden: frozenset[str]
+) -> str:
+    """What of this the part does not allow, in words, or ""."""
+    allowed = {*MODULES, *(["minihyena"] if library else [])}
+    for statement in statements:
+        for package in sorted(statement.imported - allowed):
+            if package == "minihyena":
+                return "this part forbids minihyena: write it yourself"
+            return f"this part may not import {package}"
+        for word in sorted((statement.words & forbidden) | statement.uses & DETOURS):
+            return f"this part may not use {word}"
+    return ""

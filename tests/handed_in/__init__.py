@@ -1,0 +1,48 @@
+"""What students hand in: the solution of an assignment with something else in it.
+
+`BANK` maps an assignment to its wrong answers: the part, a name, code that takes the
+place of the solution, the points that are left of the part, and a word of the message.
+"""
+
+import json
+from pathlib import Path
+
+from . import a1
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "notebooks/assignments"
+
+Wrong = tuple[str, str, str, int, str]
+
+BANK: dict[str, list[Wrong]] = {"A1": a1.BANK}
+
+
+def notebook(assignment: str, kind: str = "source") -> dict:
+    """The solved notebook of an assignment, or kind="release"."""
+    [path] = (FOLDER / kind / assignment).glob("*.ipynb")
+    return json.loads(path.read_text("utf-8"))
+
+
+def cell(notebook: dict, name: str) -> dict:
+    """The cell with this nbgrader name."""
+    [found] = (
+        one
+        for one in notebook["cells"]
+        if one["metadata"].get("nbgrader", {}).get("grade_id") == name
+    )
+    return found
+
+
+def with_answer(notebook: dict, part: str, code: str) -> dict:
+    """The same notebook, in which this code has the last word in a part."""
+    changed = json.loads(json.dumps(notebook))
+    answer = cell(changed, part)
+    answer["source"] = [*answer["source"], "\n\n\n", code]
+    return changed
+
+
+def hand_in(notebook: dict, path: Path) -> Path:
+    """Write it where a student would; the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(notebook), "utf-8")
+    return path

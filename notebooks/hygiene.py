@@ -66,18 +66,21 @@ def read(path: Path) -> NotebookNode:
     return notebook
 
 
-def named(folder: Path, beginnings: Iterable[str] = ()) -> list[Path]:
-    """The notebooks in a folder, and in those below, whose names begin so; or all.
+def named(
+    folder: Path, beginnings: Iterable[str] = (), pattern: str = "*.ipynb"
+) -> list[Path]:
+    """The notebooks in a folder whose names begin so; or all. "**/*": also below it.
 
     Raises ValueError for a beginning that none has.
     """
-    paths, beginnings = sorted(folder.rglob("*.ipynb")), tuple(beginnings)
+    paths, beginnings = sorted(folder.glob(pattern)), tuple(beginnings)
     paths = [path for path in paths if ".ipynb_checkpoints" not in path.parts]
+    known = sorted({path.name[:2] for path in paths})
     for beginning in beginnings:
         if not any(path.name.startswith(beginning) for path in paths):
             raise ValueError(
-                f"no notebook begins with {beginning!r}; there are {len(paths)}: "
-                + ", ".join(path.name[:2] for path in paths)
+                f"no notebook begins with {beginning!r}; there are {len(known)}: "
+                + ", ".join(known)
             )
     return [path for path in paths if path.name.startswith(beginnings or "")]
 

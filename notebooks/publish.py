@@ -210,7 +210,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=HERE)
     options = parser.parse_args(arguments)
     try:
-        paths = named(options.folder, options.names)
+        paths = named(options.folder, options.names, "**/*.ipynb")
         paths = sorted({*paths, *releases(paths)})
     except ValueError as error:
         parser.error(str(error))

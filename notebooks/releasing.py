@@ -1,7 +1,7 @@
 """What students get is made of what teachers have: the release of an assignment.
 
-Its source is solved: each answer stands between ### BEGIN SOLUTION and ### END SOLUTION,
-or fills a written cell. nbgrader's own `generate_assignment` gives the same cells.
+Its source is solved: an answer stands between ### BEGIN SOLUTION and ### END SOLUTION, or
+fills a written cell. nbgrader's own `generate_assignment` gives the same cells.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Every answer gets the points it should; no answer touches anything but its own part."""
+"""Every answer gets the points it should, and touches nothing but its own part."""
 
 from pathlib import Path
 
@@ -74,6 +74,6 @@ def test_a_wrong_answer_gets_the_points_it_should(
 
 
 @ALL
-def test_the_bank_holds_five_wrong_answers_to_each_part(id):
+def test_the_bank_holds_four_wrong_answers_to_each_part(id):
     for part in assignment(id).parts:
         assert sum(wrong[0] == part.name for wrong in BANK[id]) >= 4

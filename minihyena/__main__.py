@@ -1,4 +1,4 @@
-"""python -m minihyena train | sample | experiment | bench | doctor"""
+"""python -m minihyena train | sample | experiment | bench | grade | doctor"""
 
 import argparse
 import sys
@@ -13,6 +13,8 @@ from minihyena import checkpoints, train_command
 from minihyena.errors import check_device, choose
 from minihyena.experiments.results import FOLDER
 from minihyena.generation import sample_text
+from minihyena.grading.command import add_options as add_grade_options
+from minihyena.grading.command import run_grade
 from minihyena.processes import is_first, processes
 from minihyena.train_command import LATEST
 from minihyena.training import Record
@@ -101,6 +103,12 @@ def parser() -> argparse.ArgumentParser:
     add("--threads", type=int, help="default: as many as torch takes")
     add("--device", default="cpu", help='"cuda" is written to SUITE_cuda.json')
     add("--out", type=Path, default=Path("runs"), help="folder of SUITE.json")
+
+    mark = commands.add_parser(
+        "grade", help="grade what students handed in", allow_abbrev=False
+    )
+    mark.set_defaults(command=run_grade)
+    add_grade_options(mark)
 
     check = commands.add_parser("doctor", help="is everything here that is needed?")
     check.set_defaults(command=run_doctor)

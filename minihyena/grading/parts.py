@@ -168,6 +168,14 @@ class Assignment:
         fns: Any = dict(zip(part.functions, functions, strict=True))
         print(report(part, self.judge(part, fns, PUBLIC)))
 
+    def holds(self, name: str, number: int, *functions: object) -> bool:
+        """Whether property `number` of a part holds: for graders that ask singly."""
+        part = self.part(name)
+        if _fault(part, functions):
+            return False
+        fns: Any = dict(zip(part.functions, functions, strict=True))
+        return not self.judge(part, fns, PUBLIC)[number].message
+
     def with_parameters(self, changed: Mapping[str, Parameters]) -> "Assignment":
         """The same with other values; ValueError for a part or name there is not."""
         merged = {name: dict(values) for name, values in self.parameters.items()}

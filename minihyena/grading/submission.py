@@ -52,7 +52,10 @@ class Program:
 
 @dataclass(frozen=True)
 class Submission:
-    """One file of one student; `fault` says why it cannot be graded at all."""
+    """One file of one student; `fault` says why it cannot be graded at all.
+
+    number: which of the student's files for this assignment it is.
+    """
 
     student: str
     path: Path
@@ -60,6 +63,7 @@ class Submission:
     cells: tuple[Cell, ...] = ()
     fault: str = ""
     notes: tuple[str, ...] = ()
+    number: int = 1
 
     def named(self, name: str) -> list[Cell]:
         """The cells of this name; more than one if somebody copied it."""

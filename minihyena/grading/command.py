@@ -1,0 +1,109 @@
+"""python -m minihyena grade SUBMISSIONS --seed SECRET"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from minihyena.errors import choose
+from minihyena.files import write_whole
+from minihyena.grading import feedback
+from minihyena.grading.box import Boxes
+from minihyena.grading.files import find, read_marks
+from minihyena.grading.grading import Graded, grade
+from minihyena.grading.parts import PUBLIC, Assignment, parameters_from
+from minihyena.grading.registry import assignments
+from minihyena.grading.submission import Submission
+
+__all__ = ["add_options", "run_grade"]
+
+COLUMNS = {"grades": feedback.COLUMNS, "totals": feedback.TOTALS}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What `grade` can be told."""
+    add = parser.add_argument
+    add("submissions", type=Path, help="a folder with a notebook or folder a student")
+    add(
+        "--seed",
+        default=PUBLIC,
+        help="known to staff only: it draws the cases (default: the notebooks' own)",
+    )
+    add("--out", type=Path, default=Path("grades"), help="folder (default grades)")
+    add("--assignment", choices=[*assignments], help="of notebooks that do not say it")
+    add("--parameters", type=Path, help="TOML: A1.routes.lengths = [3, 4] and so on")
+    add("--marks", type=Path, help="CSV: student, assignment, part, level, comment")
+    add("--gradescope", action="store_true", help="also write a results.json for each")
+    add("--otter", action="store_true", help="also write otter-grader's test files")
+
+
+def run_grade(options: argparse.Namespace) -> int:
+    """Grade all of it; the tables grow with each submission."""
+    tasks = _with_parameters(options.parameters)
+    marks = {} if options.marks is None else read_marks(options.marks)
+    submissions = find(options.submissions, options.assignment or "")
+    if not submissions:
+        raise ValueError(f"nothing was handed in at {options.submissions}")
+    out, begun = options.out, time.monotonic()
+    tables: dict[str, list[list[str]]] = {"grades": [], "totals": []}
+    with Boxes() as boxes:
+        for one in submissions:
+            if one.assignment in tasks:
+                graded = grade(one, tasks[one.assignment], options.seed, boxes)
+                tables["grades"] += feedback.rows(graded)
+                tables["totals"].append(feedback.total(graded, marks))
+                _write_feedback(out, graded, marks, options.gradescope)
+                print(_line(graded), flush=True)
+            else:
+                why = one.fault or _which(one, tasks)
+                tables["totals"].append(feedback.ungraded(one, why))
+                print(
+                    f"{one.student}: {one.path.name} is not graded: {why}", flush=True
+                )
+            for name, columns in COLUMNS.items():
+                text = feedback.table(columns, tables[name])
+                write_whole(out / f"{name}.csv", text.encode("utf-8-sig"))
+    if options.otter:
+        for task in tasks.values():
+            for name, text in feedback.otter(task).items():
+                write_whole(out / "otter" / task.id / name, text.encode())
+    took = time.monotonic() - begun
+    print(f"{len(submissions)} files in {took:.0f} s; written to {out}")
+    return 0
+
+
+def _with_parameters(path: Path | None) -> dict[str, Assignment]:
+    """The assignments, with what the file changes.
+
+    Raises ValueError for an assignment, part or name there is not.
+    """
+    tasks = dict(assignments)
+    for id, changed in ({} if path is None else parameters_from(path)).items():
+        known = choose("assignment", id, tasks)
+        tasks[known] = tasks[known].with_parameters(changed)
+    return tasks
+
+
+def _line(graded: Graded) -> str:
+    one, most = graded.submission, sum(part.points for part in graded.assignment.parts)
+    line = f"{one.student}: {one.assignment}, {graded.points} of {most} points"
+    told = [one.fault, *graded.notes]
+    return f"{line}, {graded.seconds:.1f} s" + "".join(f"; {t}" for t in told if t)
+
+
+def _which(one: Submission, tasks: dict[str, Assignment]) -> str:
+    said = f"it says {one.assignment!r}" if one.assignment else "it does not say which"
+    return f"{said}, and the assignments are {', '.join(tasks)}: name one in the file"
+
+
+def _write_feedback(
+    out: Path, graded: Graded, marks: feedback.Marks, gradescope: bool
+) -> None:
+    """A page, and perhaps a results.json; a second file of one student has a number."""
+    one, id = graded.submission, graded.assignment.id
+    name = id if one.number == 1 else f"{id} ({one.number})"
+    page = feedback.page(graded, marks)
+    write_whole(out / "feedback" / one.student / f"{name}.html", page.encode())
+    if gradescope:
+        text = json.dumps(feedback.gradescope(graded), indent=2)
+        write_whole(out / "gradescope" / one.student / f"{name}.json", text.encode())

@@ -11,6 +11,10 @@ RUN   := $(VENV)/bin/python -m
 # Kernels and tools are looked up on PATH. It is set only where they run: the Python
 # that makes .venv must never be the one inside it.
 WITH  := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter"
+# nbgrader changes JupyterLab: it stands beside .venv and sees into it.
+NBGRADER := build/nbgrader
+WITH_NBGRADER := PATH="$(CURDIR)/$(NBGRADER)/bin:$$PATH" \
+  JUPYTER_PATH="$(CURDIR)/$(VENV)/share/jupyter"
 # Two workers of one thread each fill two cores; two of two threads each would wait for
 # one another most of the time.
 ALONE := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
@@ -61,13 +65,25 @@ lab: $(READY)
 	$(WITH) $(RUN) jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
 	  $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS)
 
-test: $(READY)
-	$(WITH) $(ALONE) $(RUN) pytest tests --ignore=tests/browser \
+$(NBGRADER)/.ready: $(READY)
+	@$(VENV)/bin/python -m venv --clear $(NBGRADER)
+	@$(VENV)/bin/python -c 'import sysconfig; print("import site;", \
+	  "site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	  > $(NBGRADER)/course.pth
+	@mv $(NBGRADER)/course.pth "$$($(NBGRADER)/bin/python -c \
+	  'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@$(NBGRADER)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt nbgrader
+	@touch $@
+
+test: $(READY) $(NBGRADER)/.ready
+	$(WITH) $(ALONE) $(RUN) pytest tests --ignore=tests/browser --ignore=tests/with_nbgrader \
 	  -n $(WORKERS) --dist worksteal
 	$(WITH) $(ALONE) $(RUN) pytest notebooks --nbval --nbval-current-env \
 	  --nbval-cell-timeout=120 --nbval-sanitize-with tests/nbval.cfg \
 	  -n $(WORKERS) --dist loadfile
 	$(WITH) $(ALONE) $(RUN) pytest tests/browser
+	$(WITH_NBGRADER) $(ALONE) $(NBGRADER)/bin/python -m pytest tests/with_nbgrader
 
 check: $(READY)
 	$(RUN) ruff check .

@@ -1,7 +1,7 @@
 """What students get is made of what teachers have: the release of an assignment.
 
-Its source is solved: an answer stands between ### BEGIN SOLUTION and ### END SOLUTION, or
-fills a written cell. nbgrader's own `generate_assignment` gives the same cells.
+Its source is solved: an answer stands between ### BEGIN SOLUTION and ### END
+SOLUTION, or fills a written cell. nbgrader's own generate_assignment gives the same.
 """
 
 import re
@@ -58,10 +58,12 @@ def release(source: NotebookNode) -> NotebookNode:
         cell.source = HIDDEN.sub("", cell.source)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-        kept = ("nbgrader", "tags")
-        cell.metadata = nbformat.from_dict(
-            {name: value for name, value in cell.metadata.items() if name in kept}
-        )
+        kept = {k: cell.metadata[k] for k in ("nbgrader", "tags") if k in cell.metadata}
+        if marks:  # a front end then keeps it in its place
+            kept["deletable"] = False
+        if marks.get("locked"):
+            kept["editable"] = False
+        cell.metadata = nbformat.from_dict(kept)
     return made
 
 

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Cell", "Program", "Submission", "read"]
+__all__ = ["Cell", "Program", "Submission", "read", "read_cells"]
 
 LARGEST = 20 * 2**20  # bytes of a notebook
 PICTURE = 2 * 2**20  # bytes of a picture in it
@@ -199,7 +199,7 @@ def read(path: Path, student: str) -> Submission:
             cell = Cell("", path.read_text("utf-8-sig"), code=True)
             return Submission(student, path, _assignment(path, {}), (cell,))
         else:
-            return _notebook(json.loads(path.read_text("utf-8-sig")), path, student)
+            return read_cells(json.loads(path.read_text("utf-8-sig")), path, student)
     except OSError as error:
         fault = f"the file cannot be read: {error.strerror}"
     except UnicodeDecodeError:
@@ -209,7 +209,8 @@ def read(path: Path, student: str) -> Submission:
     return Submission(student, path, _assignment(path, {}), fault=fault)
 
 
-def _notebook(data: Any, path: Path, student: str) -> Submission:
+def read_cells(data: Any, path: Path, student: str) -> Submission:
+    """The notebook, as JSON gives it; `path` is where it came from."""
     cells = data.get("cells") if isinstance(data, dict) else None
     if not isinstance(cells, list):
         fault = "not a notebook: it has no list of cells (format 4)"

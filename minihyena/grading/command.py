@@ -87,8 +87,7 @@ def _with_parameters(path: Path | None) -> dict[str, Assignment]:
 def _line(graded: Graded) -> str:
     one, most = graded.submission, sum(part.points for part in graded.assignment.parts)
     line = f"{one.student}: {one.assignment}, {graded.points} of {most} points"
-    told = [one.fault, *graded.notes]
-    return f"{line}, {graded.seconds:.1f} s" + "".join(f"; {t}" for t in told if t)
+    return "; ".join([f"{line}, {graded.seconds:.1f} s", *graded.notes])
 
 
 def _which(one: Submission, tasks: dict[str, Assignment]) -> str:

@@ -73,7 +73,8 @@ def grade(
         grade_part(part, submission, assignment, seed, boxes)
         for part in assignment.parts
     ]
-    notes = [*submission.notes, *_edited(submission, assignment)]
+    notes = [submission.fault] if submission.fault else _edited(submission, assignment)
+    notes += submission.notes
     notes += [f"{one.part.name}: {note}" for one in results for note in one.notes]
     return Graded(submission, assignment, tuple(results), tuple(notes))
 

@@ -12,7 +12,7 @@ import json
 import re
 import symtable
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -119,10 +119,14 @@ class Submission:
 
     @cached_property
     def _bound(self) -> dict[str, list[int]]:
-        """Which statements give a value to a name."""
+        """Which statements give a value to a name, or change it.
+
+        What was imported is not changed: `torch.x = ...` would be for all parts.
+        """
         found: dict[str, list[int]] = {}
+        imported = {name for one in self._statements for name in one.brings}
         for number, statement in enumerate(self._statements):
-            for name in statement.binds:
+            for name in statement.binds | (statement.changes - imported):
                 found.setdefault(name, []).append(number)
         return found
 
@@ -143,12 +147,13 @@ class Submission:
 
 @dataclass(frozen=True)
 class Statement:
-    """A top-level statement: which names it gives a value, and which it needs."""
+    """A top-level statement: the names it gives a value, changes, and needs."""
 
     node: ast.stmt
     text: str
     binds: frozenset[str]
-    uses: frozenset[str] = field(repr=False)
+    changes: frozenset[str]
+    uses: frozenset[str]
 
     @classmethod
     def of(cls, node: ast.stmt) -> "Statement":
@@ -157,8 +162,8 @@ class Statement:
         binds = {s.get_name() for s in table.get_symbols() if _binds(s)}
         if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
             binds.add("*")
-        binds |= set(_mutated(node))
-        return cls(node, text, frozenset(binds), frozenset(_globals(table)))
+        names = binds, _mutated(node), _globals(table)
+        return cls(node, text, *map(frozenset, names))
 
     @cached_property
     def words(self) -> set[str]:
@@ -174,6 +179,12 @@ class Statement:
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.add(node.value)
         return found
+
+    @property
+    def brings(self) -> frozenset[str]:
+        """The names it binds by importing."""
+        imports = isinstance(self.node, ast.Import | ast.ImportFrom)
+        return self.binds if imports else frozenset()
 
     @property
     def imported(self) -> set[str]:

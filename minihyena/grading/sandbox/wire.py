@@ -110,9 +110,10 @@ class Peer:
                 return
             self._answer(head, value)
 
-    def remote(self, name: str) -> Function:
-        """The other side's function as one of ours."""
-        return Remote(self, name)
+    def remote(self, name: str, kind: str = "function") -> Function:
+        """The other side's function as one of ours, of a type that is called so."""
+        made: Function = type(str(kind)[:80], (Remote,), {})(self, name)
+        return made
 
     def _answer(self, head: dict[str, Any], value: Any) -> None:
         try:
@@ -236,7 +237,7 @@ class Peer:
                 return {"yours": value.name}
             name = f"function {id(value)}"
             self.known[name] = value
-            return {"function": name}
+            return {"function": [name, type(value).__name__]}
         return {"other": [type(value).__name__, f"{value!r:.80}"]}
 
     def _unpack(self, value: Any, body: bytes) -> Any:
@@ -262,7 +263,7 @@ class Peer:
             "range": lambda inner: range(*inner)[:LONGEST],
             "dtype": DTYPES.__getitem__,
             "tensor": lambda inner: _tensor(inner, body),
-            "function": self.remote,
+            "function": lambda inner: self.remote(*inner),
             "yours": self.known.__getitem__,
         }
         return makers[kind](inner)

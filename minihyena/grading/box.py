@@ -69,7 +69,7 @@ class Boxes:
 
     def __init__(self, fork: bool = FORKS) -> None:
         self.fork = fork
-        self._source: Source | None = None
+        self._sources: dict[bool, Source] = {}
 
     def __enter__(self) -> "Boxes":
         return self
@@ -80,12 +80,11 @@ class Boxes:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._source is not None:
-            control, replies, process = self._source
+        for control, replies, process in self._sources.values():
             replies.close()
             control.close()  # which it takes for the end
             process.wait()
-            self._source = None
+        self._sources.clear()
 
     @contextmanager
     def open(
@@ -100,7 +99,7 @@ class Boxes:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             job = _job(folder, limits, library)
             start = self._forked if self.fork else self._started
-            reader, writer, pid = stack.enter_context(start(job))
+            reader, writer, pid = stack.enter_context(start(job, library))
             box, names = Box(reader, writer), list(names)
             stack.enter_context(_watched(box, pid, limits))
             try:
@@ -111,11 +110,11 @@ class Boxes:
             yield box
 
     @contextmanager
-    def _forked(self, job: dict[str, Any]) -> Iterator[Line]:
+    def _forked(self, job: dict[str, Any], library: bool) -> Iterator[Line]:
         """A copy of the process that has torch loaded."""
-        if self._source is None:
-            self._source = _source()
-        control, replies, _ = self._source
+        if library not in self._sources:
+            self._sources[library] = _source(library)
+        control, replies, _ = self._sources[library]
 
         def ask(question: dict[str, Any], numbers: list[int]) -> int:
             socket.send_fds(control, [json.dumps(question).encode()], numbers)
@@ -133,10 +132,10 @@ class Boxes:
                 _close(reader, writer)
 
     @contextmanager
-    def _started(self, job: dict[str, Any]) -> Iterator[Line]:
+    def _started(self, job: dict[str, Any], library: bool) -> Iterator[Line]:
         """A new process, as every system can."""
         process = subprocess.Popen(
-            [sys.executable, "-I", str(FOLDER), "once"],
+            _command("once", library),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -154,12 +153,17 @@ class Boxes:
             _close(reader, writer)
 
 
-def _source() -> Source:
+def _command(how: str, library: bool) -> list[str]:
+    where = [str(PACKAGE.parent)] if library else []
+    return [sys.executable, "-I", str(FOLDER), how, *where]
+
+
+def _source(library: bool) -> Source:
     """A process that has torch loaded and makes copies of itself."""
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-I", str(FOLDER), str(theirs.fileno())],
+            _command(str(theirs.fileno()), library),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -182,7 +186,6 @@ def _job(folder: str, limits: Limits, library: bool) -> dict[str, Any]:
         "folder": folder,
         "memory": limits.memory,
         "seconds": limits.seconds,
-        "library": str(PACKAGE.parent) if library else "",
         "readable": [*prefixes, *([str(PACKAGE)] if library else [])],
         "hidden": [str(PACKAGE / "grading")] if library else [str(PACKAGE)],
     }

@@ -47,7 +47,7 @@ class Check(Protocol):
     """
 
     def __call__(
-        self, fns: Functions, parameters: Parameters, generator: torch.Generator
+        self, fns: Functions, parameters: Parameters, generator: torch.Generator, /
     ) -> None: ...
 
 

@@ -11,7 +11,7 @@ import builtins
 import json
 import re
 import symtable
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -100,12 +100,13 @@ class Submission:
     @cached_property
     def _parsed(self) -> tuple[list["Statement"], list[str]]:
         """The top-level statements of all cells, and a sentence for each bad cell."""
-        statements, broken = [], []
+        statements: list[Statement] = []
+        broken: list[str] = []
         code = [cell.source for cell in self.cells if cell.code]
         for count, source in enumerate(code, 1):
             try:
                 tree = ast.parse(MAGIC.sub(r"\1\2pass", source))
-                statements += [Statement.of(node) for node in tree.body]
+                statements += map(Statement.of, _one_by_one(tree.body))
             except SyntaxError as error:
                 where = f"code cell {count}, line {error.lineno}: {error.msg}"
                 broken.append(f"{where}\n{source}")
@@ -278,6 +279,18 @@ def _joined(source: Any) -> str:
 
 def _table(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _one_by_one(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """`from a import b, c` as two statements: only one of them may be needed."""
+    for node in body:
+        if isinstance(node, ast.Import):
+            yield from (ast.Import([alias]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module, level = node.module, node.level
+            yield from (ast.ImportFrom(module, [a], level) for a in node.names)
+        else:
+            yield node
 
 
 def _binds(symbol: symtable.Symbol) -> bool:

@@ -1,10 +1,11 @@
 """The process in which a student's code runs: python -I minihyena/grading/sandbox ...
 
-    FD       torch is loaded once; for each job that comes through this socket, with
-             the line to its judge, a copy of this process is made (Unix)
-    once     one job: the first line of stdin, which is then the line to the judge
+    FD [LIBRARY]    torch is loaded once; for each job that comes through this socket,
+                    with the line to its judge, a copy of this process is made (Unix)
+    once [LIBRARY]  one job: the first line of stdin, then the line to the judge
 
-It knows torch and numpy. Of minihyena it knows nothing, unless the job allows it.
+It knows torch and numpy. Of minihyena it knows nothing, but where jobs may use
+it: LIBRARY is the folder that it lies in.
 """
 
 import json
@@ -27,6 +28,10 @@ def main() -> None:
     """Wait for jobs as the first argument says."""
     sys.dont_write_bytecode = True
     torch.set_num_threads(1)
+    if sys.argv[2:]:
+        sys.path.append(sys.argv[2])
+        __import__("minihyena.experiments")
+        torch.optim.AdamW([torch.zeros(1)])  # it writes files when it is first used
     if sys.argv[1] == "once":
         reader, writer = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
         be_silent()
@@ -69,9 +74,6 @@ def be_silent() -> None:
 
 def work(job: dict[str, Any], reader: IO[bytes], writer: IO[bytes]) -> None:
     """Put the walls up, then do what the judge asks."""
-    if job["library"]:
-        sys.path.append(job["library"])
-        __import__("minihyena")
     peer = wire.Peer(reader, writer, {})
     peer.known["load"] = partial(load, peer)
     os.chdir(job["folder"])
@@ -79,7 +81,7 @@ def work(job: dict[str, Any], reader: IO[bytes], writer: IO[bytes]) -> None:
     files = walls.close_files(job["readable"])
     kernel = walls.close_kernel()
     peer.known["walls"] = lambda: {"files": files, "kernel": kernel}
-    walls.close_python(["minihyena"] if job["library"] else [], job["hidden"])
+    walls.close_python(["minihyena"] if sys.argv[2:] else [], job["hidden"])
     peer.serve()
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Lost", "Peer", "gradients"]
+__all__ = ["Lost", "Peer", "gradients", "parameters"]
 
 STRANGE = UnicodeError, StopIteration, StopAsyncIteration, BaseExceptionGroup
 LARGEST = 64 * 2**20  # bytes of a message
@@ -32,7 +32,6 @@ DTYPES = {
     for dtype in vars(torch).values()
     if isinstance(dtype, torch.dtype) and not str(dtype).startswith("torch.q")
 }
-BACK = "gradients of "
 LONGEST = 10**6  # of a range
 CONTAINERS: dict[str, type] = {
     "tuple": tuple,
@@ -54,7 +53,8 @@ def gradients(fn: Function, cotangent: Tensor, *args: Tensor) -> list[Tensor]:
     Worked out where the function is. Raises ValueError if there is no way back.
     """
     if isinstance(fn, Remote):
-        return fn.peer.call(BACK + fn.name, cotangent, *args)  # type: ignore[no-any-return]
+        there: list[Tensor] = fn.peer.call(f"gradients {fn.name}", cotangent, *args)
+        return there
     leaves = [arg.detach().clone().requires_grad_() for arg in args]
     y = fn(*leaves)
     if not isinstance(y, Tensor) or y.shape != cotangent.shape or not y.requires_grad:
@@ -66,6 +66,13 @@ def gradients(fn: Function, cotangent: Tensor, *args: Tensor) -> list[Tensor]:
         torch.zeros_like(leaf) if grad is None else grad
         for leaf, grad in zip(leaves, found, strict=True)
     ]
+
+
+def parameters(model: Any) -> int:
+    """How many numbers a module trains, counted where it is."""
+    if isinstance(model, Remote):
+        return int(model.peer.call(f"parameters {model.name}"))
+    return sum(one.numel() for one in model.parameters() if one.requires_grad)
 
 
 class Peer:
@@ -147,8 +154,9 @@ class Peer:
             self._send({"raised": _words(error)}, None)
 
     def _known(self, name: str) -> Function:
-        if name.startswith(BACK):
-            return partial(gradients, self.known[name.removeprefix(BACK)])
+        service, _, of = name.partition(" ")
+        if service in SERVICES and of:
+            return partial(SERVICES[service], self.known[of])
         return self.known[name]
 
     @staticmethod
@@ -235,7 +243,7 @@ class Peer:
         if callable(value):
             if isinstance(value, Remote) and value.peer is self:
                 return {"yours": value.name}
-            name = f"function {id(value)}"
+            name = f"f{id(value)}"
             self.known[name] = value
             return {"function": [name, type(value).__name__]}
         return {"other": [type(value).__name__, f"{value!r:.80}"]}
@@ -280,6 +288,9 @@ class Remote:
 
     def __deepcopy__(self, memo: Any) -> "Remote":
         return self
+
+
+SERVICES: dict[str, Function] = {"gradients": gradients, "parameters": parameters}
 
 
 def _bytes(x: Tensor, blobs: list[bytes]) -> list[Any]:

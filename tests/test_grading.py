@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from handed_in import BANK, hand_in, notebook, with_answer
+from handed_in import BANK, QUICK, hand_in, notebook, with_answer
 
 from minihyena.grading import Boxes, assignment, assignments, grade, read
 
@@ -25,9 +25,9 @@ def boxes():
 
 
 def graded(made, id, boxes, folder, seed="secret"):
-    return grade(
-        read(hand_in(made, folder / f"{id}.ipynb"), "x"), assignment(id), seed, boxes
-    )
+    submission = read(hand_in(made, folder / f"{id}.ipynb"), "x")
+    task = assignment(id).with_parameters(QUICK.get(id, {}))
+    return grade(submission, task, seed, boxes)
 
 
 def points(result):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from handed_in import BANK, cell, hand_in, notebook, with_answer
+from handed_in import BANK, QUICK, cell, hand_in, notebook, with_answer
 
 from minihyena.__main__ import main
 from minihyena.grading import assignment, assignments, read
@@ -169,7 +169,15 @@ def test_a_class_of_thirty_gets_the_points_it_should(tmp_path: Path) -> None:
         student = f"student {number:02}"
         hand_in(made, tmp_path / "in" / student / f"{id}.ipynb")
         expected[student] = str(points)
-    run(tmp_path / "in", tmp_path / "out")
+    quick = [
+        f"{id}.{part}.{name} = {value}\n"
+        for id, parts in QUICK.items()
+        for part, values in parts.items()
+        for name, value in values.items()
+    ]
+    (tmp_path / "quick.toml").write_text("".join(quick))
+    parameters = "--parameters", str(tmp_path / "quick.toml")
+    run(tmp_path / "in", tmp_path / "out", *parameters)
     got = {name: row["automatic"] for name, row in totals(tmp_path / "out").items()}
     assert got == expected
 

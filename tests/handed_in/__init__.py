@@ -17,6 +17,10 @@ Wrong = tuple[str, str, str, int, str]
 BANK: dict[str, list[Wrong]] = {"A1": a1.BANK, "A4": a4.BANK}
 
 
+# What tests of many answers change, so that models are trained for a few steps only.
+QUICK = {"A4": {"study": {"steps": 2, "long": 15, "longest": 5}}}
+
+
 def notebook(assignment: str, kind: str = "source") -> dict:
     """The solved notebook of an assignment, or kind="release"."""
     [path] = (FOLDER / kind / assignment).glob("*.ipynb")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 
@@ -26,8 +27,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("submissions", type=Path, help="a folder with a notebook or folder a student")
     add(
         "--seed",
-        default=PUBLIC,
-        help="known to staff only: it draws the cases (default: the notebooks' own)",
+        default=os.environ.get("MINIHYENA_SEED", PUBLIC),
+        help="known to staff only; default: MINIHYENA_SEED, or that of the notebooks",
     )
     add("--out", type=Path, default=Path("grades"), help="folder (default grades)")
     add("--assignment", choices=[*assignments], help="of notebooks that do not say it")

@@ -31,16 +31,17 @@ def losses(out: Path) -> list[tuple[int, float, float, float | None]]:
     return [(r.step, r.loss, r.gradient_norm, r.validation_loss) for r in read_log(out)]
 
 
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Both to their end; what they had to say if it was a bad one."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 def test_two_processes_train_as_one(options: list[str], tmp_path: Path) -> None:
     """The same losses, within 1e-5, over 50 steps of the same global batches."""
     one, two = tmp_path / "one", tmp_path / "two"
-    done = subprocess.run(
-        [*BOTH, *options, "--out", str(two)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run([*BOTH, *options, "--out", str(two)])
     assert done.stdout.count("written to") == 1  # one of them speaks
     assert main(["train", *options, "--out", str(one)]) == 0
     mine, theirs = losses(one), losses(two)
@@ -59,8 +60,7 @@ def test_two_processes_that_were_stopped_go_on_bit_for_bit(
     """With dropout, of which each process draws its own."""
     options = [*options, "--dropout", "0.2", "--steps", "300", "--save-every", "0"]
     whole, out = tmp_path / "whole", tmp_path / "out"
-    whole_run = [*BOTH, *options, "--out", str(whole)]
-    subprocess.run(whole_run, check=True, capture_output=True, timeout=180)
+    run([*BOTH, *options, "--out", str(whole)])
 
     first = subprocess.Popen([*BOTH, *options, "--out", str(out)])
     state = out.with_suffix(".run.old")  # two steps are saved
@@ -73,8 +73,7 @@ def test_two_processes_that_were_stopped_go_on_bit_for_bit(
     assert 2 <= stopped < 300
     assert checkpoints.load(out).notes["steps"] == stopped
 
-    again = [*BOTH, "--resume", "--out", str(out)]
-    subprocess.run(again, check=True, capture_output=True, timeout=180)
+    run([*BOTH, "--resume", "--out", str(out)])
     assert losses(out) == losses(whole)
     models = [checkpoints.load(o).model.state_dict() for o in (whole, out)]
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])

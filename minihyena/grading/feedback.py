@@ -36,6 +36,7 @@ td { border-top: 1px solid #ddd; padding: .35rem .6rem .35rem 0; vertical-align:
 td:first-child { width: 2rem; } td:nth-child(2) { width: 5rem; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f5f5f2;
   margin: .3rem 0; padding: .6rem .8rem; font: 14px/1.45 ui-monospace, monospace; }
+pre.text { font: inherit; }
 .beside { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit,
   minmax(min(100%, 20rem), 1fr)); }
 img { max-width: 100%; border: 1px solid #ddd; background: #fff; }
@@ -181,7 +182,11 @@ def _answer(graded: Graded, part: Written, marks: Marks) -> str:
         points = f"{part.points * mark.share:g} of {part.points}"
         got = f"<p><strong>{mark.level.title()}, {points}</strong>{comment}</p>"
     text = graded.answer(part.name)
-    said = f"<pre>{_safe(text)}</pre>" if text else "<p>Nothing was written here.</p>"
+    said = (
+        f'<pre class="text">{_safe(text)}</pre>'
+        if text
+        else "<p>Nothing was written here.</p>"
+    )
     return f"<h2>{_safe(part.title)}, {part.points} points</h2>\n{got}{said}"
 
 

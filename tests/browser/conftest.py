@@ -40,7 +40,7 @@ def lab(folder: Path) -> Iterator[str]:
 def opened(browser: Browser, lab: str, folder: Path, name: str) -> Iterator[Notebook]:
     published = ROOT / "notebooks" / name
     if published.exists():  # as it is, not as Lab saved it when it last stood open
-        shutil.copy(published, folder / "notebooks")
+        shutil.copy(published, folder / "notebooks" / name)
     notebook = Notebook(browser, lab, name)
     try:
         with evidence(notebook, folder):

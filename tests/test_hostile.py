@@ -15,6 +15,7 @@ import minihyena
 from minihyena.grading import Boxes, Limits, assignment, grade, read
 from minihyena.grading.box import FORKS
 from minihyena.grading.sandbox import FOLDER
+from minihyena.grading.sandbox.wire import Lost
 
 NAMES = pytest.mark.parametrize(
     ("code", "keyword"), [pytest.param(c, k, id=n) for n, c, k in HOSTILE]
@@ -164,6 +165,18 @@ def test_a_wall_says_no(fork, world):
             else:
                 raised.append("")
     assert dict(zip(REFUSED, raised, strict=True)) == REFUSED
+
+
+@pytest.mark.skipif(not FORKS, reason="no fork")
+def test_a_source_that_was_killed_is_replaced(world):
+    with Boxes() as made:
+        for _ in range(2):
+            with made.open("def f(): return 1", ["f"], Limits()) as box:
+                assert box.functions["f"]() == 1
+            made._sources[False].process.kill()
+            made._sources[False].process.wait()
+            with pytest.raises(Lost, match="makes copies"):
+                made.open("def f(): return 1", ["f"], Limits()).__enter__()
 
 
 @pytest.mark.skipif(os.uname().sysname != "Linux", reason="walls of Linux's kernel")

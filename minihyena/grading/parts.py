@@ -78,7 +78,7 @@ class Part:
     """Some functions to write, and their properties.
 
     library: whether they may use minihyena; forbidden: names that would be the answer;
-    seconds: the time of all properties together, in a box.
+    seconds: of a processor, for all properties together, in a box.
     """
 
     name: str

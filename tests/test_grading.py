@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+import scipy.signal
+import torch
 from handed_in import BANK, QUICK, hand_in, notebook, with_answer
 
-from minihyena.grading import Boxes, assignment, assignments, grade, read
+from minihyena import causal_conv
+from minihyena.grading import Boxes, Limits, assignment, assignments, grade, read
+from minihyena.grading.submission import Cell, Submission
 
 ALL = pytest.mark.parametrize("id", assignments)
 BANKED = pytest.mark.parametrize(
@@ -71,6 +75,77 @@ def test_a_wrong_answer_gets_the_points_it_should(
             said = [one.message, *(v.message for v in one.verdicts)]
             assert any(keyword in text for text in said), said
     assert points < assignment(id).part(part).points
+
+
+def test_the_check_in_the_notebook_refuses_what_the_grader_would(capsys):
+    a1 = assignment("A1")
+    a1.check("tests", by_conv1d)  # no answer is forbidden there
+    a1.check("pieces", by_conv1d)
+    a1.check("pieces", by_scipy)
+    a1.check("pieces", causal_conv)
+    a1.check("pieces")
+    said = capsys.readouterr().out.splitlines()
+    assert "may not use conv1d" in said[-4]
+    assert "may not import scipy" in said[-3]
+    assert "the library's own" in said[-2]
+    assert "the check wants conv_in_pieces; got 0" in said[-1]
+    assert not any("may not" in line for line in said[:-4])
+
+
+def by_conv1d(u, h, chunk):
+    return torch.nn.functional.conv1d(u[None, None], h[None, None])[0, 0]
+
+
+def by_scipy(u, h, chunk):
+    return scipy.signal.lfilter(h, 1, u)
+
+
+SLICED = """
+import torch
+
+sizes = []
+for size in (1, 2):
+    sizes.append(size)
+for other in (1, 2):
+    print(other)
+    unrelated = other
+table = {}
+table["two"] = 2
+first, *rest = [1, 2]
+try:
+    import numpy as known
+except ImportError:
+    known = None
+if True:
+    def helper(u=first):
+        return u + len(sizes) + table["two"]
+else:
+    helper = None
+scale = lambda u, by=rest: u * by[0]
+
+class Doubler:
+    factor = 2
+
+    def __call__(self, u):
+        return [self.factor * one for one in u]
+
+doubled = Doubler()
+while unrelated < 0:
+    pass
+
+def answer(u):
+    values = [scale(helper()) for _ in u]
+    return doubled(values) if known.pi > 3 else f"{never}"
+"""
+
+
+def test_a_function_finds_all_that_it_needs_and_nothing_else(boxes):
+    one = Submission("x", Path("x"), "A1", (Cell("", SLICED, True),))
+    program = one.program(["answer"])
+    assert not program.fault
+    assert "unrelated" not in program.text
+    with boxes.open(program.text, ["answer"], Limits()) as box:
+        assert box.functions["answer"]([7, 8]) == [20, 20]
 
 
 @ALL

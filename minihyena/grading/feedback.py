@@ -160,7 +160,8 @@ def _part(result: PartResult) -> str:
     for verdict in result.verdicts:
         mark = "✗" if verdict.message else "✓"
         word = "does not hold" if verdict.message else "holds"
-        said = f"<pre>{_safe(verdict.message)}</pre>" if verdict.message else ""
+        new = verdict.message != result.message
+        said = f"<pre>{_safe(verdict.message)}</pre>" * (new and bool(verdict.message))
         lines.append(
             f'<tr><td><span role="img" aria-label="{word}">{mark}</span></td>'
             f'<td class="points">{verdict.points} of {verdict.on.points}</td>'

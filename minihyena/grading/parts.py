@@ -20,6 +20,7 @@ import torch
 
 from minihyena.errors import choose
 from minihyena.grading.sandbox.wire import Function, Lost
+from minihyena.grading.submission import refused
 from minihyena.lessons.exercise import Borrowed, Incorrect, NotAttempted
 
 __all__ = [
@@ -236,4 +237,7 @@ def _fault(part: Part, functions: Sequence[object]) -> str:
         module = getattr(fn, "__module__", "") or ""
         if module.partition(".")[0] == "minihyena" and not part.library:
             return f"{name} is the library's own; this part wants yours"
+        found = refused(fn, part.library, part.forbidden)
+        if found:
+            return f"{name}: {found}"
     return ""

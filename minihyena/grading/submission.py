@@ -8,16 +8,18 @@ a cell that trains for an hour, draws a widget or never ends costs only what nee
 import ast
 import base64
 import builtins
+import inspect
 import json
 import re
 import symtable
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Cell", "Program", "Submission", "read", "read_cells"]
+__all__ = ["Cell", "Program", "Submission", "read", "read_cells", "refused"]
 
 LARGEST = 20 * 2**20  # bytes of a notebook
 PICTURE = 2 * 2**20  # bytes of a picture in it
@@ -248,6 +250,22 @@ def _assignment(path: Path, metadata: dict[str, Any]) -> str:
     return found[-1] if found else ""
 
 
+def refused(fn: Any, library: bool, forbidden: Iterable[str]) -> str:
+    """What of a function's own text, where it can be had, a grader would refuse."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(fn)))
+        statements = [Statement.of(node) for node in tree.body]
+    except (OSError, TypeError, SyntaxError):
+        return ""
+    found = _forbidden(statements, library, frozenset(forbidden))
+    for name in sorted({name for one in statements for name in one.uses}):
+        value = getattr(fn, "__globals__", {}).get(name)
+        if not found and inspect.ismodule(value):
+            modules = [ast.Import([ast.alias(value.__name__)])]
+            found = _forbidden(map(Statement.of, modules), library, frozenset())
+    return found
+
+
 def _cell(cell: dict[str, Any]) -> Cell:
     metadata = _table(cell.get("metadata"))
     name = _table(metadata.get("nbgrader")).get("grade_id") or cell.get("id")
@@ -307,17 +325,21 @@ def _globals(table: symtable.SymbolTable) -> Iterable[str]:
         yield from _globals(child)
 
 
-def _mutated(node: ast.stmt) -> Iterable[str]:
-    """The root of `a.b = ...` and `a[b] = ...`, which is changed, not bound."""
-    targets = node.targets if isinstance(node, ast.Assign) else []
-    if isinstance(node, ast.AugAssign | ast.AnnAssign):
-        targets = [node.target]
-    for target in targets:
-        inner: ast.expr = target
+def _mutated(node: ast.AST) -> Iterable[str]:
+    """The root of `a.b = ...`, `a[b] = ...` and `a.append(...)`: changed, not bound."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return
+    stored = isinstance(getattr(node, "ctx", None), ast.Store | ast.Del)
+    inner: ast.AST = node.func if isinstance(node, ast.Call) else node
+    if isinstance(inner, ast.Attribute | ast.Subscript) and (
+        inner is not node or stored
+    ):
         while isinstance(inner, ast.Attribute | ast.Subscript):
             inner = inner.value
-        if isinstance(inner, ast.Name) and inner is not target:
+        if isinstance(inner, ast.Name):
             yield inner.id
+    for child in ast.iter_child_nodes(node):
+        yield from _mutated(child)
 
 
 def _forbidden(

@@ -82,6 +82,8 @@ def scaled(fn: Function, failures: Failures) -> str | None:
     got, expected = pair
     largest = expected.abs().argmax()
     factor, offset = got[largest] / expected[largest], got[0] - expected[0]
+    if close(got, factor * expected, NEAR) and abs(factor - 1) < NEAR:
+        return "right to five digits only: did float64 become float32 on the way?"
     if close(got, factor * expected, NEAR):
         return f"every value is {factor:.4g} times the right one: a constant factor"
     if close(got, expected + offset, NEAR):

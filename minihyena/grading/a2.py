@@ -1,6 +1,8 @@
 """A2, Hyena from the equations: filter, projection, recurrence, and its matrix.
 
-The oracles take one number at a time, in float64. B batch, L length, D width, N order.
+The oracles take one number at a time, in float64. What is known to go wrong is taken
+from notebooks 04 to 06, where these functions are built in other shapes.
+B batch, L length, D width, N order.
 """
 
 import math
@@ -13,7 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
+from minihyena.conv import causal_conv, toeplitz
 from minihyena.grading.parts import (
     Assignment,
     Functions,
@@ -29,22 +33,44 @@ from minihyena.lessons.comparing import (
     Case,
     attempt,
     close,
+    fault,
     in_both_precisions,
     pick,
     short,
     show,
 )
 from minihyena.lessons.exercise import Function, Incorrect
-from minihyena.lessons.probes import Failures, looks_ahead
+from minihyena.lessons.notebook_04.exponential_window import WINDOW_MISTAKES
+from minihyena.lessons.notebook_04.sine_net import NET_MISTAKES
+from minihyena.lessons.notebook_05.as_matrix import MATRIX_MISTAKES
+from minihyena.lessons.notebook_06.hyena_operator import OPERATOR_MISTAKES, wrapped
+from minihyena.lessons.probes import looks_ahead
 
 __all__ = ["A2"]
 
 TOLERANCE = 1e-4  # rounding in float32 stays below it, an error of 1e-3 does not
-CONVOLUTIONS = ("conv1d", "Conv1d", "convolve", "conv2d", "Conv2d", "fftconvolve")
+CONVOLUTIONS = ("conv1d", "Conv1d", "convolve", "conv2d", "fftconvolve")
 
 
-def in_both(oracle: Function, args: tuple[object, ...], given: str) -> list[Case]:
-    return in_both_precisions(oracle, args, given, TOLERANCE)
+def in_both(oracle: Function, args: tuple[object, ...], words: str) -> list[Case]:
+    return in_both_precisions(oracle, args, words, TOLERANCE)
+
+
+def handed(mistakes: Sequence[Mistake], over: Callable[[Any], Function]) -> Any:
+    """The mistakes of an exercise, their functions handed over to other arguments."""
+    return tuple(replace(one, function=over(one.function)) for one in mistakes)
+
+
+def sizes(
+    given: Parameters, number: int, generator: torch.Generator, *names: str
+) -> list[int]:
+    """One of each thing in case 0, from two to the most there may be in the others."""
+    most = [given[name] for name in names]
+    return [1 if number == 0 else pick(2, count, generator) for count in most]
+
+
+def dot(one: Sequence[float], other: Sequence[float]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
 
 
 # Part 1, the filter.
@@ -58,234 +84,170 @@ def features_by_loops(
     frequency: Callable[[int, int], float] = lambda k, K: (
         1e-4 + k * (K - 1 - 1e-4) / max(K - 1, 1)
     ),
-    waves: tuple[Callable[[float], float], ...] = (math.cos, lambda x: -math.sin(x)),
-    woven: bool = False,
+    sign: int = -1,
 ) -> Tensor:
     """length L, bands K -> (L, 2K + 1); what comes after them can be got wrong."""
     rows = []
     for i in range(length):
-        angles = [frequency(k, bands) * angle(i, length) for k in range(bands)]
-        parts = [[wave(x) for x in angles] for wave in waves]
-        if woven:
-            parts = [list(pair) for pair in zip(*parts, strict=True)]
-        rows.append([time(i, length), *(x for part in parts for x in part)])
+        turns = [frequency(k, bands) * angle(i, length) for k in range(bands)]
+        waves = [*map(math.cos, turns), *(sign * math.sin(x) for x in turns)]
+        rows.append([time(i, length), *waves])
     return torch.tensor(rows, dtype=torch.float64)
-
-
-def slip(**wrong: Any) -> Function:
-    return partial(features_by_loops, **wrong)
 
 
 FEATURES = (
     Mistake(
         "the time column ends at L−1, not at 1: it is not normalised",
-        slip(time=lambda i, n: i),
+        partial(features_by_loops, time=lambda i, n: i),
         "What should the last step be called, whatever the length?",
     ),
     Mistake(
         "the time column ends before 1: divide by L−1, the number of gaps",
-        slip(time=lambda i, n: i / n),
+        partial(features_by_loops, time=lambda i, n: i / n),
         "Between L posts, how many gaps are there?",
     ),
     Mistake(
         "the angle has L below, not L−1: time and angle are normalised differently",
-        slip(angle=lambda i, n: 2 * math.pi * i / max(n - 1, 1)),
-        "Which of the two has to come back to its start after L steps?",
+        partial(features_by_loops, angle=lambda i, n: 2 * math.pi * i / max(n - 1, 1)),
+        "After how many steps is a hand back where it began?",
     ),
     Mistake(
         "the 2π is missing: no band makes a full turn",
-        slip(angle=lambda i, n: i / n),
+        partial(features_by_loops, angle=lambda i, n: i / n),
         "Which angle is a full turn?",
     ),
     Mistake(
-        "the frequencies are whole numbers: here they start at 1e-4, not at 0",
-        slip(frequency=lambda k, K: k),
+        "the frequencies are whole numbers: here they begin with 1e-4, not with 0",
+        partial(features_by_loops, frequency=lambda k, K: k),
         "What are the first and the last of the K frequencies?",
     ),
     Mistake(
         "the frequencies are counted from 1: they run from 1e-4 to K−1",
-        slip(frequency=lambda k, K: k + 1),
+        partial(features_by_loops, frequency=lambda k, K: k + 1),
         "What are the first and the last of the K frequencies?",
     ),
     Mistake(
-        "the sines have a plus sign: that is the paper's; here it is a minus",
-        slip(waves=(math.cos, math.sin)),
+        "the sines have a plus sign, as in the paper; here they have a minus",
+        partial(features_by_loops, sign=1),
         "Which sign stands before the sine in the formula?",
-    ),
-    Mistake(
-        "the sines come before the cosines",
-        slip(waves=(lambda x: -math.sin(x), math.cos)),
-        "In which order does the formula name the columns?",
-    ),
-    Mistake(
-        "cosine and sine alternate: first come all cosines, then all sines",
-        slip(woven=True),
-        "Which band do the columns 1 and 2 belong to?",
-    ),
-    Mistake(
-        "there are no sines: without them a band cannot shift its phase",
-        slip(waves=(math.cos,)),
-        "How many columns do K bands need?",
     ),
 )
 
 
 def features_are_right(
-    fns: Functions, parameters: Parameters, generator: torch.Generator
+    fns: Functions, given: Parameters, generator: torch.Generator
 ) -> None:
-    """Every length with every number of bands; float32 and float64 are both right."""
-    sizes = [(n, k) for n in parameters["lengths"] for k in parameters["bands"]]
-    sizes += [(1, pick(1, 3, generator)), (pick(12, 16, generator),) * 2]
-    examine(
-        fns["features"],
-        [
-            Case(size, features_by_loops(*size), given, in_double(size), TOLERANCE)
-            for size in sizes
-            for given in ["length = {}, bands = {}; shown row by row".format(*size)]
-        ],
-        FEATURES,
-        question="Write the rows for L = 3 and K = 2 by hand: what stands in them?",
-    )
+    """Every length with every number of bands, in float32 or float64 as one likes."""
+    cases = []
+    tried = [(n, k) for n in given["lengths"] for k in given["bands"]]
+    for args in (*tried, (1, pick(1, 3, generator)), (pick(12, 16, generator), 7)):
+        words = "length = {}, bands = {}; shown row by row".format(*args)
+        run = partial(in_double, args=args)
+        cases.append(Case(args, features_by_loops(*args), words, run, TOLERANCE))
+    question = "Write the rows for L = 3 and K = 2 by hand: what stands in them?"
+    examine(fns["features"], cases, FEATURES, question=question)
 
 
-def in_double(args: tuple[object, ...]) -> Callable[[Function], object]:
-    """Run a function whose arguments have no dtype: any precision will do."""
-
-    def run(fn: Function) -> object:
-        value = attempt(fn, *args)
-        if isinstance(value, Tensor) and value.is_floating_point():
-            return value.double()
-        return value
-
-    return run
+def in_double(fn: Function, args: tuple[object, ...]) -> object:
+    """What fn gives: where no argument has a dtype, any precision will do."""
+    value = attempt(fn, *args)
+    floating = isinstance(value, Tensor) and value.is_floating_point()
+    return value.double() if floating else value  # type: ignore[attr-defined]
 
 
-Bend = Callable[[Tensor, Tensor, Tensor, int], Tensor]  # W a, b, omega, depth -> a
+Network = tuple[list[Tensor], list[Tensor], Tensor]  # weights, biases, omega
 
 
 def network_by_loops(
     z: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], omega: Tensor
 ) -> Tensor:
-    """One number at a time: z (L, E) -> (L, D)."""
-    turns, rows = omega.tolist(), z.tolist()
-    tables = [w.tolist() for w in weights]
-    for table, bias in zip(tables[:-1], [b.tolist() for b in biases], strict=True):
-        sums = [
-            [dot(line, row) + b for line, b in zip(table, bias, strict=True)]
-            for row in rows
-        ]
+    """z (L, E) -> (L, D), one number at a time."""
+    rows, turns = z.tolist(), omega.tolist()
+    tables, offsets = ([p.tolist() for p in parts] for parts in (weights, biases))
+    for table, offset in zip(tables[:-1], offsets, strict=True):
+        units = [*zip(turns, table, offset, strict=True)]
         rows = [
-            [math.sin(w * x) for w, x in zip(turns, row, strict=True)] for row in sums
+            [math.sin(w * (dot(line, row) + b)) for w, line, b in units] for row in rows
         ]
     rows = [[dot(line, row) for line in tables[-1]] for row in rows]
     return torch.tensor(rows, dtype=torch.float64).to(z.dtype)
 
 
-def dot(one: Sequence[float], other: Sequence[float]) -> float:
-    return sum(a * b for a, b in zip(one, other, strict=True))
-
-
-def bent(bend: Bend, last: Callable[[Tensor, Tensor], Tensor] | None = None) -> Any:
-    """A network with something else in place of the sines, or at the very end."""
+def with_layers(net: Function) -> Function:
+    """A network of layers as one of weights and biases."""
 
     def network(
         z: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], omega: Tensor
-    ) -> Tensor:
-        for depth, b in enumerate(biases):
-            z = bend(z @ weights[depth].T, b, omega, depth)
-        z = z @ weights[-1].T
-        return last(z, omega) if last else z
+    ) -> object:
+        pairs = zip(weights, [*biases, None], strict=True)
+        return net(z, [partial(linear, weight=w, bias=b) for w, b in pairs], omega)
 
     return network
 
 
-SLOW = "How far must x move until sin(ω x) has gone once up and down?"
 NETWORK = (
     Mistake(
-        "ω is not used: every sine turns at the speed of ω = 1",
-        bent(lambda a, b, w, depth: (a + b).sin()),
-        SLOW,
-    ),
-    Mistake(
-        "the amplitude grew by ω, the frequency did not: ω belongs inside the sine",
-        bent(lambda a, b, w, depth: w * (a + b).sin()),
-        SLOW,
-    ),
-    Mistake(
         "the bias escapes ω: sin(ω (W a + b)), with b inside the brackets",
-        bent(lambda a, b, w, depth: (w * a + b).sin()),
+        lambda z, weights, biases, omega: network_by_loops(
+            z, weights, [b / omega for b in biases], omega
+        ),
         "What is ω times (W a + b), written out?",
     ),
     Mistake(
-        "only the first layer has its ω; every sine has it",
-        bent(lambda a, b, w, depth: ((w if depth == 0 else 1) * (a + b)).sin()),
-        "Which of the layers are followed by a sine?",
-    ),
-    Mistake(
-        "the output is trapped in [−1, 1]; the last layer is linear",
-        bent(
-            lambda a, b, w, depth: (w * (a + b)).sin(),
-            lambda a, w: a.sin(),
-        ),
-        "How large may a tap of a filter be?",
-    ),
-    Mistake(
-        "the network bends where a sine should oscillate: this is a ReLU",
-        bent(lambda a, b, w, depth: (w * (a + b)).relu()),
-        "How many bends does it take to draw a single wave?",
-    ),
-    Mistake(
         "the biases are left out",
-        bent(lambda a, b, w, depth: (w * a).sin()),
+        lambda z, weights, biases, omega: network_by_loops(
+            z, weights, [0 * b for b in biases], omega
+        ),
         "What does a layer say to an input of zeros?",
     ),
     Mistake(
-        "there is no sine at all: layers with nothing between them are one layer",
-        bent(lambda a, b, w, depth: a + b),
-        "What is a table of weights times a table of weights?",
+        "the output is trapped in [−1, 1]; the last layer is linear",
+        lambda *args: network_by_loops(*args).sin(),
+        "How large may a tap of a filter be?",
     ),
+    *handed(NET_MISTAKES, with_layers),
 )
 
 
-def layers(
-    features: int, parameters: Parameters, generator: torch.Generator, *, small: bool
-) -> tuple[list[Tensor], list[Tensor], Tensor]:
-    """Weights, biases and ω, of one unit, one channel and one sine if small."""
-    most = (parameters[key] for key in ("units", "channels", "sines"))
-    units, channels, sines = (1 if small else pick(2, n, generator) for n in most)
-    sizes = [features, *(units for _ in range(sines)), channels]
+def drawn_network(
+    features: int, given: Parameters, number: int, generator: torch.Generator
+) -> Network:
+    """Weights and biases that keep the size of numbers, and a frequency a unit."""
+    units, channels, sines = sizes(
+        given, number, generator, "units", "channels", "sines"
+    )
+    widths = [features, *(units for _ in range(sines)), channels]
     weights = [
         short(out, into, generator=generator) / into**0.5
-        for into, out in pairwise(sizes)
+        for into, out in pairwise(widths)
     ]
     biases = [short(units, generator=generator) for _ in range(sines)]
     return weights, biases, 1 + short(units, generator=generator).abs()
 
 
+def said(weights: list[Tensor], biases: list[Tensor], omega: Tensor) -> str:
+    """The network in words."""
+    widths = [weights[0].shape[1], *map(len, weights)]
+    first = ", ".join(show(part[0], count=4) for part in (weights, biases))
+    return (
+        f"layers {' → '.join(map(str, widths))}, ω = {show(omega)}, the first weight "
+        f"and bias {first}"
+    )
+
+
 def network_is_right(
-    fns: Functions, parameters: Parameters, generator: torch.Generator
+    fns: Functions, given: Parameters, generator: torch.Generator
 ) -> None:
     """One sine and several, narrow and wide, both precisions."""
     cases = []
-    for number, length in enumerate([1, *parameters["lengths"]]):
-        small = number < 2
-        features = 1 if small else pick(2, 5, generator)
+    for number, length in enumerate(given["lengths"]):
+        features = 1 if number == 0 else pick(2, 5, generator)
         z = short(length, features, generator=generator)
-        weights, biases, omega = layers(features, parameters, generator, small=small)
-        given = f"z = {show(z, count=4)}, {said(weights, biases, omega)}"
-        cases += in_both(network_by_loops, (z, weights, biases, omega), given)
+        network = drawn_network(features, given, number, generator)
+        words = f"z = {show(z, count=4)}, {said(*network)}"
+        cases += in_both(network_by_loops, (z, *network), words)
     question = "With one unit in each layer: what comes out for one feature?"
     examine(fns["sine_network"], cases, NETWORK, question=question)
-
-
-def said(weights: list[Tensor], biases: list[Tensor], omega: Tensor) -> str:
-    """The layers in words."""
-    sizes = [weights[0].shape[1], *(len(w) for w in weights)]
-    text = f"layers {' → '.join(map(str, sizes))}, ω = {show(omega)}"
-    if weights[0].numel() == 1:
-        numbers = [*weights, *biases]
-        text += f", weights and biases {', '.join(show(part) for part in numbers)}"
-    return text
 
 
 def window_by_loops(length: int, rates: Tensor, floor: float) -> Tensor:
@@ -296,97 +258,47 @@ def window_by_loops(length: int, rates: Tensor, floor: float) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64).to(rates.dtype)
 
 
-def fading(length: int, rates: Tensor) -> Tensor:
-    """The window without its floor."""
-    return window_by_loops(length, rates, 0.0)
+def of_sizes(window: Function) -> Function:
+    """A window for positive rates as one that takes their sizes."""
+    return lambda length, rates, floor: window(length, rates.abs(), floor)
 
 
+DOWN = "time runs down the columns: channels are rows here, (D, L)"
+ROWS = "What does the first row hold: one channel, or one step?"
 WINDOW = (
+    Mistake(DOWN, lambda *args: window_by_loops(*args).T, ROWS),
     Mistake(
         "the window rises where a rate is negative: the formula has |rate|",
         lambda length, rates, floor: (
-            torch.exp(-rates[:, None] * torch.arange(length) / max(length - 1, 1))
-            + floor
+            torch.exp(-torch.linspace(0, 1, length) * rates[:, None]) + floor
         ),
         "May an input count more the older it is?",
     ),
-    Mistake(
-        "the window rises: the oldest input counts most",
-        lambda length, rates, floor: 1 / fading(length, rates) + floor,
-        "May an input count more the older it is?",
-    ),
-    Mistake(
-        "the time counts steps, 0 to L−1, and not from 0 to 1",
-        lambda length, rates, floor: (
-            torch.exp(-rates.abs()[:, None] * torch.arange(length)) + floor
-        ),
-        "What is the time of the last step, whatever the length?",
-    ),
-    Mistake(
-        "the time ends before 1: divide by L−1, the number of gaps",
-        lambda length, rates, floor: (
-            torch.exp(-rates.abs()[:, None] * torch.arange(length) / length) + floor
-        ),
-        "Between L posts, how many gaps are there?",
-    ),
-    Mistake(
-        "all channels are equal; each has its own rate",
-        lambda length, rates, floor: (
-            fading(length, rates[:1]).expand(len(rates), -1) + floor
-        ),
-        "Which rate belongs to the last channel?",
-    ),
-    Mistake(
-        "the tail falls below the floor: nothing was added",
-        lambda length, rates, floor: fading(length, rates),
-        "What is left of an input that is very old?",
-    ),
-    Mistake(
-        "this cuts the tail off at the floor; the floor is added, at every time",
-        lambda length, rates, floor: fading(length, rates).clamp(min=floor),
-        "What is the window at time 0, with a floor of 0.5?",
-    ),
-    Mistake(
-        "this squeezes the window between the floor and 1; the floor is added on top",
-        lambda length, rates, floor: floor + (1 - floor) * fading(length, rates),
-        "What is the window at time 0, with a floor of 0.5?",
-    ),
+    *handed(WINDOW_MISTAKES, of_sizes),
 )
-
-
-def turned(fn: Function, failures: Failures) -> str | None:
-    """Are rows and columns exchanged, every time that it is wrong?"""
-    shapes = [
-        (tuple(got.shape), tuple(case.expected.shape))
-        for case, got in failures
-        if isinstance(got, Tensor) and isinstance(case.expected, Tensor)
-    ]
-    if len(shapes) == len(failures) and all(a == b[::-1] != b for a, b in shapes):
-        return "time runs down the columns: channels are rows here, (D, L)"
-    return None
 
 
 def rates_and_floor(
     channels: int, number: int, generator: torch.Generator
 ) -> tuple[Tensor, float]:
-    """Rates of either sign, the first negative; a floor, but none in case 0."""
+    """Rates of either sign, the first one negative; no floor in case 0."""
     rates = 3 * short(channels, generator=generator)
     rates[0] = -rates[0].abs()
     return rates, 0.0 if number == 0 else pick(1, 8, generator) / 20
 
 
 def window_is_right(
-    fns: Functions, parameters: Parameters, generator: torch.Generator
+    fns: Functions, given: Parameters, generator: torch.Generator
 ) -> None:
-    """Every length, one channel and several, rates of either sign, with a floor."""
+    """Every length, rates of either sign, with a floor and without, both precisions."""
     cases = []
-    for number, length in enumerate([*parameters["lengths"], 1]):
-        channels = 1 if number < 2 else pick(2, parameters["channels"], generator)
+    for number, length in enumerate([*given["lengths"], 1]):
+        [channels] = sizes(given, number, generator, "channels")
         rates, floor = rates_and_floor(channels, number, generator)
-        given = f"length = {length}, rates = {show(rates)}, floor = {floor}"
-        cases += in_both(window_by_loops, (length, rates, floor), given)
+        words = f"length = {length}, rates = {show(rates)}, floor = {floor}"
+        cases += in_both(window_by_loops, (length, rates, floor), words)
     question = "What is the window at time 0, and what at time 1?"
-    examine(fns["window"], cases, WINDOW, (turned,), question)
+    examine(fns["window"], cases, WINDOW, question=question)
 
 
 def filter_by_loops(
@@ -397,236 +309,169 @@ def filter_by_loops(
     omega: Tensor,
     rates: Tensor,
     floor: float,
+    join: Callable[[Tensor, Tensor, float], Tensor] = lambda r, w, c: r * (w + c),
 ) -> Tensor:
-    """(D, L): the three parts together."""
-    drawn = drawn_by_loops(length, bands, weights, biases, omega)
-    shape = window_by_loops(length, rates.double(), floor)
-    return (drawn * shape).to(rates.dtype)
-
-
-def drawn_by_loops(
-    length: int,
-    bands: int,
-    weights: Sequence[Tensor],
-    biases: Sequence[Tensor],
-    omega: Tensor,
-) -> Tensor:
-    """(D, L) in float64: what the network says, no window yet."""
-    doubles = [[part.double() for part in parts] for parts in (weights, biases)]
+    """(D, L): network, window without its floor, and floor, joined."""
     z = features_by_loops(length, bands)
-    return network_by_loops(z, *doubles, omega.double()).T
-
-
-def shaped(by: Callable[[Tensor, Tensor, float], Tensor]) -> Function:
-    """What the network says, with something else done to it: by(drawn, rates, c)."""
-    return lambda length, bands, weights, biases, omega, rates, floor: by(
-        drawn_by_loops(length, bands, weights, biases, omega), rates.double(), floor
-    ).to(rates.dtype)
+    drawn = network_by_loops(z, weights, biases, omega).T
+    fading = window_by_loops(length, rates.double(), 0.0)
+    return join(drawn, fading, floor).to(rates.dtype)
 
 
 FILTER = (
+    Mistake(DOWN, lambda *args: filter_by_loops(*args).T, ROWS),
     Mistake(
         "the window is missing: this is what the network says",
-        shaped(lambda drawn, rates, floor: drawn),
+        partial(filter_by_loops, join=lambda r, w, c: r),
         "What makes the filter forget?",
     ),
     Mistake(
         "the window was added; it multiplies, tap by tap",
-        shaped(
-            lambda drawn, rates, floor: (
-                drawn + window_by_loops(drawn.shape[1], rates, floor)
-            )
-        ),
+        partial(filter_by_loops, join=lambda r, w, c: r + w + c),
         "What should be left of a tap where the window is almost 0?",
     ),
     Mistake(
         "the floor was added to the filter; it belongs to the window",
-        shaped(
-            lambda drawn, rates, floor: drawn * fading(drawn.shape[1], rates) + floor
-        ),
-        "What should be left of a tap of 0?",
+        partial(filter_by_loops, join=lambda r, w, c: r * w + c),
+        "What should become of a tap of 0?",
     ),
     Mistake(
         "the floor is missing: the window falls to nothing",
-        shaped(lambda drawn, rates, floor: drawn * fading(drawn.shape[1], rates)),
+        partial(filter_by_loops, join=lambda r, w, c: r * w),
         "What is left of a tap that is very old?",
     ),
     Mistake(
         "this is the window: what the network says is missing",
-        shaped(
-            lambda drawn, rates, floor: window_by_loops(drawn.shape[1], rates, floor)
-        ),
-        "What does the filter look like between two lags?",
+        partial(filter_by_loops, join=lambda r, w, c: w + c),
+        "Where do the weights come in?",
     ),
 )
 
 
 def filter_is_right(
-    fns: Functions, parameters: Parameters, generator: torch.Generator
+    fns: Functions, given: Parameters, generator: torch.Generator
 ) -> None:
-    """Features, network and window together, both precisions."""
+    """Features, network and window together, every length and number of bands."""
     cases = []
-    for number, length in enumerate([*parameters["lengths"], 1]):
-        for bands in parameters["bands"]:
-            parts = layers(2 * bands + 1, parameters, generator, small=number < 1)
-            rates, floor = rates_and_floor(len(parts[0][-1]), number, generator)
-            given = f"length = {length}, bands = {bands}, {said(*parts)}"
-            given += f", rates = {show(rates)}, floor = {floor}"
-            args = length, bands, *parts, rates, floor
-            cases += in_both(filter_by_loops, args, given)
+    for number, length in enumerate([*given["lengths"], 1]):
+        for bands in given["bands"]:
+            network = drawn_network(2 * bands + 1, given, number, generator)
+            rates, floor = rates_and_floor(len(network[0][-1]), number, generator)
+            words = f"length = {length}, bands = {bands}, {said(*network)}, "
+            words += f"rates = {show(rates)}, floor = {floor}"
+            args = length, bands, *network, rates, floor
+            cases += in_both(filter_by_loops, args, words)
     question = "Which of the three parts is right by itself?"
-    examine(fns["implicit_filter"], cases, FILTER, (turned,), question)
+    examine(fns["implicit_filter"], cases, FILTER, question=question)
 
 
 # Part 2, projection and short convolution.
 
 
 def streams_by_loops(u: Tensor, weight: Tensor, bias: Tensor, streams: int) -> Tensor:
-    """(S, B, D, L): stream i from the rows i D to i D + D - 1."""
-    width = u.shape[-1]
-    lines, biases = weight.tolist(), bias.tolist()
-    found = [
-        [
-            [[dot(lines[r], step) + biases[r] for step in row] for r in rows]
-            for row in u.tolist()
-        ]
-        for rows in (range(i * width, i * width + width) for i in range(streams))
-    ]
-    return torch.tensor(found, dtype=torch.float64).to(u.dtype)
-
-
-def together(streams: object) -> object:
-    """(S, B, D, L) of a list or tuple of S tensors (B, D, L), if it is one."""
-    if isinstance(streams, list | tuple) and streams:
-        parts = [part for part in streams if isinstance(part, Tensor)]
-        if len(parts) < len(streams):
-            raise Incorrect("what came out is no list of tensors")
-        shapes = {tuple(part.shape): None for part in parts}
-        if len(shapes) > 1:
-            raise Incorrect(
-                f"the streams have different shapes: {', '.join(map(str, shapes))}"
-            )
-        return torch.stack(parts)
-    return streams
+    """(S, B, D, L): stream i is made by the rows i D to i D + D - 1."""
+    lines, offsets, width = weight.tolist(), bias.tolist(), u.shape[-1]
+    rows = [
+        [[dot(line, step) + b for step in steps] for steps in u.tolist()]
+        for line, b in zip(lines, offsets, strict=True)
+    ]  # (S D, B, L)
+    found = torch.tensor(rows, dtype=torch.float64).to(u.dtype)
+    return found.reshape(streams, width, *u.shape[:2]).transpose(1, 2)
 
 
 def stacked(case: Case) -> Case:
-    return replace(case, run=lambda fn: together(attempt(fn, *case.args)))
+    """The streams of a list or tuple as one tensor."""
+
+    def run(fn: Function) -> object:
+        streams = attempt(fn, *case.args)
+        if not isinstance(streams, list | tuple) or not streams:
+            return streams
+        if not all(isinstance(one, Tensor) for one in streams):
+            raise Incorrect("what came out is no list of tensors")
+        shapes = {str(tuple(one.shape)) for one in streams}
+        if len(shapes) > 1:
+            raise Incorrect(f"the streams have different shapes: {sorted(shapes)}")
+        return torch.stack(list(streams))
+
+    return replace(case, run=run)
 
 
-def projected(
-    by: Callable[[Tensor, int], Tensor],
-    prepared: Callable[[Tensor, Tensor, int], Tensor] = lambda w, b, s: w,
-    bias: bool = True,
-) -> Function:
-    """by(p, S): (B, L, S D) -> (S, B, D, L), from weights made by `prepared`."""
-
-    def project(u: Tensor, weight: Tensor, b: Tensor, streams: int) -> Tensor:
-        p = u @ prepared(weight, b, streams).T
-        return by(p + b if bias else p, streams)
-
-    return project
+def projected(by: Callable[[Tensor, int], Tensor], bias: bool = True) -> Function:
+    """by(p, S): p (B, L, S D) -> (S, B, D, L)."""
+    return lambda u, weight, b, streams: by(u @ weight.T + bias * b, streams)
 
 
-def split(p: Tensor, streams: int) -> Tensor:
+def apart(p: Tensor, streams: int) -> Tensor:
     return torch.stack(p.chunk(streams, -1)).transpose(-1, -2)
 
 
 PROJECT = (
     Mistake(
         "the bias is missing",
-        projected(split, bias=False),
+        projected(apart, bias=False),
         "What comes out for an input of zeros?",
     ),
     Mistake(
-        "the weight was used the wrong way round: row r of it makes output r",
-        projected(split, lambda w, b, streams: w.T),
-        "Which numbers of the weight make the first output?",
+        "the weight was used the wrong way round: its row r makes channel r",
+        lambda u, weight, bias, streams: apart(u @ weight + bias, streams),
+        "Which numbers of the weight make the first channel?",
     ),
     Mistake(
         "the rows were dealt out in turn; a stream owns D neighbouring rows",
         projected(
             lambda p, streams: torch.stack(
-                [p[..., i::streams] for i in range(streams)]
-            ).transpose(-1, -2)
+                [p[..., i::streams].transpose(-1, -2) for i in range(streams)]
+            )
         ),
         "Which rows of the weight make stream 0?",
     ),
     Mistake(
         "the streams come in reverse: the first rows make the first stream",
-        projected(lambda p, streams: split(p, streams).flip(0)),
+        projected(lambda p, streams: apart(p, streams).flip(0)),
         "Which rows of the weight make stream 0?",
     ),
     Mistake(
         "every stream is the first one; each has rows of its own",
-        projected(lambda p, streams: split(p, streams)[:1].expand(streams, -1, -1, -1)),
+        projected(lambda p, streams: apart(p, streams)[:1].expand(streams, -1, -1, -1)),
         "How many rows has the weight?",
     ),
     Mistake(
-        "steps and channels were reshaped into one another; exchange the two axes",
-        projected(
-            lambda p, streams: (
-                split(p, streams)
-                .transpose(-1, -2)
-                .reshape(streams, len(p), -1, p.shape[1])
-            )
-        ),
+        "steps and channels have not changed places: transpose, do not reshape",
+        projected(lambda p, streams: torch.stack(p.chunk(streams, -1))),
         "Is the second number of stream 0 another step, or another channel?",
-    ),
-    Mistake(
-        "the streams are (B, L, D): channels come before time here",
-        projected(lambda p, streams: split(p, streams).transpose(-1, -2)),
-        "On which axis must time stand for a convolution along the last one?",
     ),
 )
 
 
 def project_is_right(several: bool) -> Any:
-    """Right for one stream, or for several."""
+    """Right for one stream, or for several, both precisions."""
 
-    def check(
-        fns: Functions, parameters: Parameters, generator: torch.Generator
-    ) -> None:
-        cases = []
-        for streams in parameters["streams"] if several else [1]:
-            for number, length in enumerate(parameters["lengths"]):
-                batch, width = sizes(parameters, number, generator)
+    def check(fns: Functions, given: Parameters, generator: torch.Generator) -> None:
+        cases: list[Case] = []
+        for streams in given["streams"] if several else [1]:
+            for number, length in enumerate(given["lengths"]):
+                batch, width = sizes(given, number, generator, "batch", "channels")
                 u = short(batch, length, width, generator=generator)
                 weight = short(streams * width, width, generator=generator)
                 bias = short(streams * width, generator=generator)
-                given = f"u = {show(u)} of shape {tuple(u.shape)}, weight = "
-                given += f"{show(weight)}, bias = {show(bias)}, streams = {streams}"
+                words = f"u = {show(u)} of shape {tuple(u.shape)}, weight = "
+                words += f"{show(weight)}, bias = {show(bias)}, streams = {streams}"
                 args = u, weight, bias, streams
-                cases += map(stacked, in_both(streams_by_loops, args, given))
+                cases += map(stacked, in_both(streams_by_loops, args, words))
         question = "What is the first number of stream 0, by hand?"
         examine(fns["project"], cases, PROJECT, question=question)
 
     return check
 
 
-def sizes(
-    parameters: Parameters, number: int, generator: torch.Generator
-) -> tuple[int, int]:
-    """Batch and channels: one of each in case 0, more in the others."""
-    most = (parameters[key] for key in ("batch", "channels"))
-    batch, channels = (1 if number == 0 else pick(2, n, generator) for n in most)
-    return batch, channels
-
-
 def short_by_loops(x: Tensor, taps: Tensor) -> Tensor:
-    """y[t] = sum of taps[K - 1 - j] x[t - j], channel by channel."""
-    most, weights = taps.shape[1], taps.tolist()
-    rows = [
-        [
-            [
-                sum(w[most - 1 - j] * row[t - j] for j in range(min(most, t + 1)))
-                for t in range(len(row))
-            ]
-            for w, row in zip(weights, channels, strict=True)
-        ]
-        for channels in x.tolist()
-    ]
-    return torch.tensor(rows, dtype=torch.float64).to(x.dtype)
+    """y[t] = sum over j of taps[K - 1 - j] x[t - j], channel by channel."""
+    y = torch.zeros(x.shape, dtype=torch.float64)
+    for d, weights in enumerate(taps.flip(1).tolist()):
+        for t in range(x.shape[-1]):
+            for j, weight in enumerate(weights[: t + 1]):
+                y[:, d, t] += weight * x[:, d, t - j].double()
+    return y.to(x.dtype)
 
 
 SHORT = (
@@ -638,11 +483,6 @@ SHORT = (
     Mistake(
         "it reads what comes later: all zeros belong in front",
         lambda x, taps: short_by_loops(x.flip(-1), taps.flip(1)).flip(-1),
-        "Which inputs may output 0 read?",
-    ),
-    Mistake(
-        "it reads what comes later: all zeros belong in front",
-        lambda x, taps: short_by_loops(x.flip(-1), taps).flip(-1),
         "Which inputs may output 0 read?",
     ),
     Mistake(
@@ -665,24 +505,25 @@ SHORT = (
 )
 
 
-def short_is_right(inside: bool) -> Any:
-    """Right for signals longer than the taps, or shorter ones and a single tap."""
+def short_is_right(longer: bool) -> Any:
+    """Right for signals longer than the taps; or for no longer ones, and one tap."""
 
-    def check(
-        fns: Functions, parameters: Parameters, generator: torch.Generator
-    ) -> None:
-        longer, cases = parameters["longer"], []
+    def check(fns: Functions, given: Parameters, generator: torch.Generator) -> None:
+        most, cases = given["longer"], []
         wanted = [
-            (k, k + pick(1, longer, generator) if inside else pick(1, k, generator))
-            for k in parameters["taps"]
+            (
+                taps,
+                taps + pick(1, most, generator) if longer else pick(1, taps, generator),
+            )
+            for taps in given["taps"]
         ]
-        wanted += [] if inside else [(1, pick(2, longer, generator))]
+        wanted += [] if longer else [(1, pick(2, most, generator))]
         for number, (taps, length) in enumerate(wanted):
-            batch, width = sizes(parameters, number, generator)
+            batch, width = sizes(given, number, generator, "batch", "channels")
             x = short(batch, width, length, generator=generator)
-            w = short(width, taps, generator=generator)
-            given = f"x = {show(x)} of shape {tuple(x.shape)}, taps = {show(w)}"
-            cases += in_both(short_by_loops, (x, w), given)
+            h = short(width, taps, generator=generator)
+            words = f"x = {show(x)} of shape {tuple(x.shape)}, taps = {show(h)}"
+            cases += in_both(short_by_loops, (x, h), words)
         question = "What are y[0] and y[1] of the first channel, by hand?"
         examine(fns["short_conv"], cases, SHORT, (looks_ahead(1),), question)
 
@@ -690,6 +531,29 @@ def short_is_right(inside: bool) -> Any:
 
 
 # Part 3, the recurrence.
+
+
+def hyena_by_loops(
+    v: Tensor, gates: Tensor, filters: Tensor, skips: Tensor | None = None
+) -> Tensor:
+    """v (B, D, L), gates (N, B, D, L), filters (N, D, L); or N - 1, with skips."""
+    y = torch.empty(v.shape, dtype=torch.float64)
+    for b in range(v.shape[0]):
+        for d in range(v.shape[1]):
+            z, x, h = v[b, d].tolist(), gates[:, b, d].tolist(), filters[:, d].tolist()
+            if skips is None:
+                for gate, taps in zip(x, h, strict=True):
+                    z = times(gate, carried(taps, z))
+            else:
+                for gate, taps, skip in zip(
+                    x[:-1], h, skips[:, d].tolist(), strict=True
+                ):
+                    z = times(gate, z)
+                    past = carried(taps, z)
+                    z = [old + skip * now for old, now in zip(past, z, strict=True)]
+                z = times(x[-1], z)
+            y[b, d] = torch.tensor(z, dtype=torch.float64)
+    return y.to(v.dtype)
 
 
 def carried(h: Sequence[float], z: Sequence[float]) -> list[float]:
@@ -701,361 +565,229 @@ def times(x: Sequence[float], z: Sequence[float]) -> list[float]:
     return [a * b for a, b in zip(x, z, strict=True)]
 
 
-def hyena_by_loops(
-    v: Tensor, gates: Tensor, filters: Tensor, skips: Tensor | None = None
-) -> Tensor:
-    """v (B, D, L), gates (N, B, D, L), filters (N or N - 1, D, L), skips (N - 1, D)."""
-    y = torch.empty(v.shape, dtype=torch.float64)
-    for b in range(v.shape[0]):
-        for d in range(v.shape[1]):
-            z, x, h = (
-                part.tolist() for part in (v[b, d], gates[:, b, d], filters[:, d])
-            )
-            if skips is None:
-                for gate, taps in zip(x, h, strict=True):
-                    z = times(gate, carried(taps, z))
-            else:
-                for gate, taps, skip in zip(x, h, skips[:, d].tolist(), strict=False):
-                    z = times(gate, z)
-                    past = carried(taps, z)
-                    z = [p + skip * now for p, now in zip(past, z, strict=True)]
-                z = times(x[-1], z)
-            y[b, d] = torch.tensor(z, dtype=torch.float64)
-    return y.to(v.dtype)
+def in_batches(operator: Function) -> Function:
+    """An operator on (D, L) as one on (B, D, L)."""
 
-
-def conv(z: Tensor, h: Tensor) -> Tensor:
-    """z (B, D, L), h (D, L): one delayed copy for each tap; for what is got wrong."""
-    y = torch.zeros_like(z)
-    for s in range(z.shape[-1]):
-        y[..., s:] += h[:, s, None] * z[..., : z.shape[-1] - s]
-    return y
-
-
-def ring(z: Tensor, h: Tensor) -> Tensor:
-    """The convolution that comes round to its start."""
-    return sum(
-        (h[:, s, None] * z.roll(s, -1) for s in range(z.shape[-1])), torch.zeros_like(z)
-    )
-
-
-Step = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # z, gate, filter, v -> z
-
-
-def stepping(step: Step, gates: int = 1, filters: int = 1) -> Function:
-    """The paper's recurrence with another step; -1: gates or filters in reverse."""
-
-    def hyena(v: Tensor, x: Tensor, h: Tensor, skips: Tensor | None = None) -> Tensor:
-        z = v
-        for gate, taps in zip([*x][::gates], [*h][::filters], strict=True):
-            z = step(z, gate, taps, v)
-        return z
+    def hyena(v: Tensor, gates: Tensor, filters: Tensor, skips: None) -> Tensor:
+        rows: list[Any] = [
+            operator(one, [*gates[:, b]], [*filters]) for b, one in enumerate(v)
+        ]
+        return torch.stack(rows)
 
     return hyena
 
 
-def stage(z: Tensor, x: Tensor, h: Tensor, v: Tensor) -> Tensor:
-    return x * conv(z, h)
+PAPER = handed(OPERATOR_MISTAKES, in_batches)
 
 
-PAPER = (
-    Mistake(
-        "it gates before it convolves: first carry, then gate",
-        stepping(lambda z, x, h, v: conv(x * z, h)),
-        "Which of the two stands outside in x · (h conv z)?",
-    ),
-    Mistake(
-        "right for N = 1, wrong from N = 2: every stage has its own filter",
-        lambda v, x, h, skips=None: stepping(stage)(v, x, h[:1].expand_as(h)),
-        "Which filter does stage 2 use?",
-    ),
-    Mistake(
-        "the last gate was used first: gates[0] belongs to the first stage",
-        stepping(stage, gates=-1),
-        "Which gate stands beside filters[0]?",
-    ),
-    Mistake(
-        "the last filter was used first: filters[0] belongs to the first stage",
-        stepping(stage, filters=-1),
-        "Which filter stands beside gates[0]?",
-    ),
-    Mistake(
-        "the last stage came first: both gates and filters were turned round",
-        stepping(stage, gates=-1, filters=-1),
-        "Which stage does v meet first?",
-    ),
-    Mistake(
-        "every stage began again from v: hand on what the stage before it made",
-        stepping(lambda z, x, h, v: x * conv(v, h)),
-        "What does stage 2 work on?",
-    ),
-    Mistake(
-        "the tail came round to the start: a transform needs room for 2L−1 samples",
-        stepping(lambda z, x, h, v: x * ring(z, h)),
-        "What does y[0] know of the last input?",
-    ),
-    Mistake(
-        "the filters are convolved, but no gate is applied",
-        stepping(lambda z, x, h, v: conv(z, h)),
-        "Where do the gates come in?",
-    ),
-    Mistake(
-        "the filter was multiplied, not convolved: each step met one tap only",
-        stepping(lambda z, x, h, v: x * h * z),
-        "How does anything get from one step to another?",
-    ),
-    Mistake(
-        "a gate multiplies: with a gate of zeros the output must be zero",
-        stepping(lambda z, x, h, v: x + conv(z, h)),
-        "What comes out of a closed gate?",
-    ),
-    Mistake(
-        "Definition 3.1 has no way round a stage: z is replaced, not added to",
-        stepping(lambda z, x, h, v: z + x * conv(z, h)),
-        "What comes out of a closed gate?",
-    ),
-    Mistake(
-        "only the first stage was run",
-        lambda v, x, h, skips=None: stage(v, x[0], h[0], v),
-        "How often does the loop go round when there are two gates?",
-    ),
-)
+def stepping(
+    step: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
+    arrange: Callable[[Tensor], Tensor] = lambda gates: gates,
+    last: bool = True,
+) -> Function:
+    """The authors' recurrence with something else: step(z, gate, filter, skip)."""
 
-
-def skipping(step: Callable[..., Tensor], last: bool = True, order: int = 1) -> Any:
-    """The authors' recurrence with another step(z, gate, filter, skip)."""
-
-    def hyena(v: Tensor, x: Tensor, h: Tensor, skips: Tensor) -> Tensor:
-        gates, z = [*x][::order], v
-        for gate, taps, skip in zip(gates, [*h], [*skips], strict=False):
-            z = step(z, gate, taps, skip[:, None])
+    def hyena(v: Tensor, gates: Tensor, filters: Tensor, skips: Tensor) -> Tensor:
+        z, gates = v, arrange(gates)
+        for x, h, d in zip(gates[:-1], filters, skips, strict=True):
+            z = step(z, x, h, d[:, None])
         return gates[-1] * z if last else z
 
     return hyena
 
 
 def right(z: Tensor, x: Tensor, h: Tensor, d: Tensor) -> Tensor:
-    return conv(x * z, h) + d * x * z
-
-
-def everywhere(z: Tensor, x: Tensor, h: Tensor, d: Tensor) -> Tensor:
-    return conv(x * z, h + d)
+    return causal_conv(x * z, h) + d * x * z
 
 
 REFERENCE = (
     Mistake(
-        "the skip is missing: each convolution also passes on d · z",
-        skipping(lambda z, x, h, d: conv(x * z, h)),
+        "the skip is missing: each convolution also lets d · z through",
+        stepping(lambda z, x, h, d: causal_conv(x * z, h)),
         "What comes out of a stage whose filter is all zeros?",
     ),
     Mistake(
         "the skip goes to every tap; it acts at lag 0 only",
-        skipping(everywhere),
+        stepping(lambda z, x, h, d: causal_conv(x * z, h + d)),
         "Which tap of a filter meets the newest input?",
     ),
     Mistake(
         "the skip passes by the gate: it carries what goes into the convolution",
-        skipping(lambda z, x, h, d: conv(x * z, h) + d * z),
-        "What does the skip carry where the gate is closed?",
+        stepping(lambda z, x, h, d: causal_conv(x * z, h) + d * z),
+        "What does the skip let through where the gate is closed?",
     ),
     Mistake(
-        "the skip took the place of tap 0: it is added to what stands there",
-        skipping(lambda z, x, h, d: right(z, x, h, d - h[:, :1])),
-        "What do the filter's own tap 0 and the skip do together?",
-    ),
-    Mistake(
-        "the skip has no weight: d is multiplied with z",
-        skipping(lambda z, x, h, d: conv(x * z, h) + x * z),
+        "the skip has no weight: every channel of every stage has its own",
+        stepping(lambda z, x, h, d: causal_conv(x * z, h) + x * z),
         "What does a skip of 0 let through?",
     ),
     Mistake(
         "the last gate is missing: there is one gate more than there are filters",
-        skipping(right, last=False),
+        stepping(right, last=False),
         "How many of the N gates have been used?",
     ),
     Mistake(
         "the last gate was used first: gates[0] meets v, gates[N−1] the output",
-        skipping(right, order=-1),
+        stepping(right, lambda gates: gates.flip(0)),
         "Which gate does v meet first?",
     ),
     Mistake(
         "it convolves before it gates: here the first gate meets v itself",
-        skipping(lambda z, x, h, d: x * (conv(z, h) + d * z)),
-        "What comes out at order 1, where there is no filter at all?",
+        stepping(lambda z, x, h, d: x * (causal_conv(z, h) + d * z)),
+        "What is between v and the first filter?",
     ),
     Mistake(
-        "every stage uses the first filter and its skip",
-        lambda v, x, h, d: skipping(right)(
-            v, x, h[:1].expand_as(h), d[:1].expand_as(d)
+        "every stage has the first filter and the first skip; each has its own",
+        lambda v, gates, filters, skips: stepping(right)(
+            v, gates, filters[:1].expand_as(filters), skips[:1].expand_as(skips)
         ),
         "Which filter does stage 2 use?",
     ),
     Mistake(
-        "the tail came round to the start: a transform needs room for 2L−1 samples",
-        skipping(lambda z, x, h, d: ring(x * z, h) + d * x * z),
+        "the tail came round to the start: pad the transform to twice the length",
+        stepping(lambda z, x, h, d: wrapped(x * z, h) + d * x * z),
         "What does y[0] know of the last input?",
     ),
 )
 
 
-def recurrence_parts(
-    order: int,
-    shape: tuple[int, int, int],
-    generator: torch.Generator,
-    *,
-    paper: bool,
+def drawn_parts(
+    order: int, shape: Sequence[int], generator: torch.Generator, *, paper: bool
 ) -> tuple[Tensor, ...]:
-    """v, gates, filters, and skips but for the paper: of size 1 whatever the length."""
-    v, *gates = short(order + 1, *shape, generator=generator)
+    """v, gates, filters, and skips but for the paper; y is of size 1 at any length."""
+    v = short(*shape, generator=generator)
+    gates = short(order, *shape, generator=generator)
     filters = short(order - (not paper), *shape[1:], generator=generator)
-    parts = v, torch.stack(gates), filters / shape[-1] ** 0.5
-    if paper:
-        return parts
-    return *parts, short(order - 1, shape[1], generator=generator)
+    skips = short(order - 1, shape[1], generator=generator)
+    parts = v, gates, filters / shape[-1] ** 0.5
+    return parts if paper else (*parts, skips)
 
 
-def in_words(parts: Sequence[Tensor | None]) -> str:
+def in_words(parts: Sequence[Tensor]) -> str:
     """At most four numbers of each."""
-    order, shape = len(parts[1]), tuple(parts[0].shape)  # type: ignore[arg-type, union-attr]
-    named = zip(("v", "gates", "filters", "skips"), parts, strict=False)
-    numbers = [
-        f"{name} = {'None' if part is None else show(part, count=4)}"
-        for name, part in named
-    ]
-    return f"N = {order}, v of shape {shape}: {', '.join(numbers)}"
+    shown = [f"N = {len(parts[1])}", f"v of shape {tuple(parts[0].shape)}"]
+    for name, part in zip(("v", "gates", "filters", "skips"), parts, strict=False):
+        shown.append(f"{name} = {show(part, count=4)}")
+    return ", ".join(shown) + ", no skips" * (len(parts) < 4)
 
 
-def hyena_is_right(paper: bool, orders: Callable[[Parameters], list[int]]) -> Any:
-    """Right in one convention, at these orders, for every length, both precisions."""
+def hyena_is_right(paper: bool, one: bool, higher: bool) -> Any:
+    """Right in one convention, at order 1 or at higher ones, for every length."""
 
-    def check(
-        fns: Functions, parameters: Parameters, generator: torch.Generator
-    ) -> None:
+    def check(fns: Functions, given: Parameters, generator: torch.Generator) -> None:
         cases = []
-        for order in orders(parameters):
-            for number, length in enumerate(parameters["lengths"]):
-                shape = *sizes(parameters, number, generator), length
-                drawn = recurrence_parts(order, shape, generator, paper=paper)
-                parts = (*drawn, None) if paper else drawn
-                cases += in_both(hyena_by_loops, parts, in_words(parts))
-        examine(
-            fns["hyena"],
-            cases,
-            PAPER if paper else REFERENCE,
-            (looks_ahead(1),),
-            "What does the first stage make of v, by hand, at steps 0 and 1?",
-        )
+        for order in one * [1] + higher * given["orders"]:
+            for number, length in enumerate(given["lengths"]):
+                shape = sizes(given, number, generator, "batch", "channels")
+                parts = drawn_parts(order, [*shape, length], generator, paper=paper)
+                args = (*parts, None) if paper else parts
+                cases += in_both(hyena_by_loops, args, in_words(parts))
+        mistakes = PAPER if paper else REFERENCE
+        question = "What does the first stage make of v, by hand, at steps 0 and 1?"
+        examine(fns["hyena"], cases, mistakes, (looks_ahead(1),), question)
 
     return check
 
 
 def conventions_agree(
-    fns: Functions, parameters: Parameters, generator: torch.Generator
+    fns: Functions, given: Parameters, generator: torch.Generator
 ) -> None:
-    """Reference = paper with h¹ = impulse and skips in tap 0; to ten digits."""
-    for order in [1, *parameters["orders"]]:
-        length = max(parameters["lengths"]) + pick(0, 6, generator)
-        shape = *sizes(parameters, 1, generator), length
-        v, gates, filters, skips = recurrence_parts(
-            order, shape, generator, paper=False
-        )
+    """Reference = paper with an impulse as first filter and skips on tap 0.
+
+    Both to ten digits in float64, on a longer signal.
+    """
+    for order in [1, *given["orders"]]:
+        length = max(given["lengths"]) + pick(0, 6, generator)
+        shape = sizes(given, 1, generator, "batch", "channels")
+        parts = drawn_parts(order, [*shape, length], generator, paper=False)
+        v, gates, filters, skips = parts
         impulse = torch.eye(length, dtype=torch.float64)[0]
-        first = impulse.expand(1, shape[1], length)
-        literal = torch.cat([first, filters + skips[..., None] * impulse])
-        expected = hyena_by_loops(v, gates, filters, skips)
-        case = Case((), expected, in_words((v, gates, filters, skips)))
-        answers = {
-            "reference": attempt(fns["hyena"], v, gates, filters, skips),
-            "paper": attempt(fns["hyena"], v, gates, literal, None),
-        }
-        for name, y in answers.items():
-            if not case.agrees(y, expected):
+        literal = torch.cat(
+            [impulse.expand(1, shape[1], -1), filters + skips[..., None] * impulse]
+        )
+        right = Case((), hyena_by_loops(*parts), in_words(parts))
+        for name, args in {
+            "reference": parts,
+            "paper": (v, gates, literal, None),
+        }.items():
+            y = attempt(fns["hyena"], *args)
+            if fault(y, right.expected) or not right.agrees(y, right.expected):
                 raise Incorrect(
-                    f"the {name} convention is not right to ten digits in float64",
-                    case.given,
-                    show(expected),
+                    fault(y, right.expected)
+                    or f"the {name} convention is not right to ten digits in float64",
+                    f"the identity at {right.given}",
+                    show(right.expected),
                     show(y),
                     "Is something computed in float32 on the way?"
-                    if close(y, expected, 1e-3)
-                    else "Do both conventions give one y, as the identity says?",
+                    if close(y, right.expected, TOLERANCE)
+                    else "Which filter, and which skip, make the two conventions one?",
                 )
 
 
-def slopes(
-    total: Callable[..., float], parts: Sequence[Tensor]
-) -> Iterator[tuple[Tensor, ...]]:
-    """How fast a total grows with each number: exact, as it is of first degree."""
+def slopes(total: Callable[..., Tensor], parts: Sequence[Tensor]) -> Iterator[Tensor]:
+    """How fast a total grows with each number of each part, by differences.
+
+    It is of first degree in each single number, so a step of 1 makes no error.
+    """
     start = total(*parts)
     for which, part in enumerate(parts):
-        rises = torch.eye(part.numel(), dtype=torch.float64).reshape(-1, *part.shape)
-        yield (
-            torch.tensor(
-                [
-                    total(*parts[:which], part + rise, *parts[which + 1 :])
-                    for rise in rises
-                ],
-                dtype=torch.float64,
-            ).reshape(part.shape)
-            - start
-        )  # type: ignore[misc]
+        found = torch.empty(part.numel(), dtype=torch.float64)
+        for i in range(part.numel()):
+            risen = part.flatten().clone()
+            risen[i] += 1
+            found[i] = total(*parts[:which], risen.view_as(part), *parts[which + 1 :])
+        yield (found - start).view_as(part)
 
 
-def compare_gradients(
+def follow_gradients(
     fn: Function,
-    names: Sequence[str],
+    oracle: Callable[..., Tensor],
     parts: Sequence[Tensor],
-    total: Callable[..., float],
-    cotangent: Tensor,
-    given: str,
+    names: Sequence[str],
+    generator: torch.Generator,
 ) -> None:
     """Raise Incorrect unless autograd says of fn what differences say of the oracle."""
-    y = attempt(fn, *parts)
-    if not isinstance(y, Tensor) or y.shape != cotangent.shape:
-        shape = tuple(getattr(y, "shape", ())) or type(y).__name__
-        raise Incorrect(
-            f"the answer is of shape {shape}, not {tuple(cotangent.shape)}", given
-        )
+    y, expected = attempt(fn, *parts), oracle(*parts)
+    weights = short(*expected.shape, generator=generator)
+    if said := fault(y, expected):
+        raise Incorrect(said)
+    if not close(y, expected, TOLERANCE):
+        raise Incorrect("the answer itself is wrong: its gradients were not looked at")
     try:
-        found = attempt(partial(gradients, fn), cotangent, *parts)
+        found: Any = attempt(partial(gradients, fn), weights, *parts)
     except Incorrect as error:
         if "differentiable" not in error.misconception:
             raise
         raise Incorrect(
             "the answer carries no gradient, so nothing could be trained: stay with "
-            "torch's own functions, without detach, .data, .item() or numpy",
-            given,
+            "torch's own functions, without detach, .data, .item() or numpy"
         ) from None
-    assert isinstance(found, list)
-    for name, got, right in zip(names, found, slopes(total, parts), strict=True):
-        if not close(got, right, TOLERANCE):
-            says = "is not that of the definition"
+    shape = tuple(parts[names.index("gates")].shape)
+    rises = slopes(lambda *parts: (weights * oracle(*parts)).sum(), parts)
+    for name, got, slope in zip(names, found, rises, strict=True):
+        if not close(got, slope, TOLERANCE):
             raise Incorrect(
-                f"the gradient with respect to {name} {says}"
+                f"the gradient with respect to {name} is not that of the definition"
                 if got.any()
                 else f"no gradient reaches {name}",
-                f"{given}; the gradient of the sum of outputs times {show(cotangent)}",
-                show(right),
+                f"gates of shape {shape}; the sum of the outputs times {show(weights)}",
+                show(slope),
                 show(got),
-                f"Is {name} used, in every step, as it came in?",
+                f"Is every number of {name} used, wherever the formula has it?",
             )
 
 
-def hyena_gradients_are_right(
-    fns: Functions, parameters: Parameters, generator: torch.Generator
+def hyena_has_gradients(
+    fns: Functions, given: Parameters, generator: torch.Generator
 ) -> None:
     """Of every argument, in both conventions, against differences of the loops."""
-    for order in parameters["orders"]:
+    names = ("v", "gates", "filters", "skips")
+    for order in given["orders"]:
         for paper in (True, False):
-            shape = (1, pick(1, 2, generator), parameters["differences"])
-            parts = recurrence_parts(order, shape, generator, paper=paper)
-            weights = short(*shape, generator=generator)
-
-            def total(*parts: Tensor, weights: Tensor = weights) -> float:
-                return float((weights * hyena_by_loops(*parts)).sum())
-
-            names = ("v", "gates", "filters", "skips")[: len(parts)]
-            given = in_words(parts)
-            compare_gradients(fns["hyena"], names, parts, total, weights, given)
+            shape = [1, pick(1, 2, generator), given["differences"]]
+            parts = drawn_parts(order, shape, generator, paper=paper)
+            named = names[: len(parts)]
+            follow_gradients(fns["hyena"], hyena_by_loops, parts, named, generator)
 
 
 # Part 4, the matrix.
@@ -1064,208 +796,146 @@ def hyena_gradients_are_right(
 def matrix_by_loops(gates: Tensor, filters: Tensor) -> Tensor:
     """gates, filters (N, D, L) -> (D, L, L): what becomes of a 1 at each step."""
     length = gates.shape[-1]
-    units = torch.eye(length, dtype=gates.dtype)[:, None].expand(-1, *gates.shape[1:])
+    ones = torch.eye(length, dtype=gates.dtype)[:, None].expand(-1, gates.shape[1], -1)
     frozen = gates[:, None].expand(-1, length, -1, -1)
-    return hyena_by_loops(units, frozen, filters).permute(1, 2, 0)
+    return hyena_by_loops(ones, frozen, filters).permute(1, 2, 0)
 
 
-def staircase(h: Tensor) -> Tensor:
-    """(D, L) -> (D, L, L), by columns: for what is got wrong."""
-    length = h.shape[-1]
-    columns = [
-        torch.cat([h[:, :0].new_zeros(len(h), s), h[:, : length - s]], -1)
-        for s in range(length)
-    ]
-    return torch.stack(columns, -1)
+def by_channel(matrix: Function) -> Function:
+    """A matrix of one gate and one filter, (L,) each, as one of N gates (N, D, L)."""
 
-
-def product(step: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Function:
-    """A matrix made stage by stage, step(matrix, gate, filter)."""
-
-    def matrix(gates: Tensor, filters: Tensor) -> Tensor:
-        made = torch.eye(gates.shape[-1], dtype=gates.dtype).repeat(
-            gates.shape[1], 1, 1
-        )
+    def of_all(gates: Tensor, filters: Tensor) -> Tensor:
+        made: Any = torch.eye(gates.shape[-1], dtype=gates.dtype)
         for x, h in zip(gates, filters, strict=True):
-            made = step(made, x, h)
-        return made
+            stages: list[Any] = [matrix(*pair) for pair in zip(x, h, strict=True)]
+            made = torch.stack(stages) @ made
+        return torch.as_tensor(made)
 
-    return matrix
+    return of_all
 
 
-def rows_of(x: Tensor, h: Tensor) -> Tensor:
-    """diag(x) T(h)."""
-    return x[..., None] * staircase(h)
+def stages_of(gates: Tensor, filters: Tensor) -> list[Tensor]:
+    length = gates.shape[-1]
+    pairs = zip(gates, filters, strict=True)
+    return [x[..., None] * toeplitz(h, length) for x, h in pairs]
 
 
 MATRIX = (
     Mistake(
-        "columns are scaled where rows should be: that gates before it convolves",
-        product(lambda m, x, h: staircase(h) * x[:, None] @ m),
-        "Which outputs does gate[0] belong to, and in which row do they stand?",
-    ),
-    Mistake(
-        "rows and columns are exchanged: row t is what output t reads",
-        lambda gates, filters: product(lambda m, x, h: rows_of(x, h) @ m)(
-            gates, filters
-        ).transpose(-1, -2),
-        "On which side of the diagonal is the past?",
-    ),
-    Mistake(
-        "the factors stand in reverse: the stage that v meets first stands on the right",
-        product(lambda m, x, h: m @ rows_of(x, h)),
+        "the factors stand in reverse: what v meets first stands on the right",
+        lambda gates, filters: matrix_by_loops(gates.flip(0), filters.flip(0)),
         "In A B v, which of the two tables does v meet first?",
     ),
     Mistake(
-        "there is no gate in it: these are the filters alone",
-        product(lambda m, x, h: staircase(h) @ m),
-        "What should change in the matrix when a gate does?",
+        "rows and columns are exchanged: row t is what output t reads",
+        lambda gates, filters: matrix_by_loops(gates, filters).mT,
+        "On which side of the diagonal is the past?",
     ),
     Mistake(
         "one after another is a product of tables, not a product entry by entry",
-        lambda gates, filters: torch.stack(
-            [rows_of(x, h) for x, h in zip(gates, filters, strict=True)]
-        ).prod(0),
-        "Through how many steps can input s reach output t in two stages?",
+        lambda gates, filters: torch.stack(stages_of(gates, filters)).prod(0),
+        "Over how many steps can input s reach output t in two stages?",
     ),
     Mistake(
         "the stages were added: each works on what the one before it made",
-        lambda gates, filters: torch.stack(
-            [rows_of(x, h) for x, h in zip(gates, filters, strict=True)]
-        ).sum(0),
+        lambda gates, filters: torch.stack(stages_of(gates, filters)).sum(0),
         "What does stage 2 work on?",
     ),
     Mistake(
-        "every row holds the same taps: the filter starts anew at each column",
-        product(lambda m, x, h: (x[..., None] * h[:, None]).tril() @ m),
-        "At which column does h[0] stand in row 2?",
-    ),
-    Mistake(
-        "all sizes without their signs: a matrix of magnitudes",
+        "the signs are gone: this is a matrix of magnitudes",
         lambda gates, filters: matrix_by_loops(gates, filters).abs(),
         "What does an output do when an input it reads with a minus grows?",
     ),
+    *handed(MATRIX_MISTAKES, by_channel),
 )
 
 
-def upper_triangle(fn: Function, failures: Failures) -> str | None:
-    """Does some output read a later input, every time that it is wrong?"""
-    matrices = [got for _, got in failures if isinstance(got, Tensor)]
-    if len(matrices) == len(failures) and all(
-        got.dim() == 3 and got.triu(1).any() for got in matrices
-    ):
-        return "above the diagonal something stands: some output reads a later input"
-    return None
+def drawn_stages(
+    orders: Sequence[int], given: Parameters, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor, str]]:
+    """gates and filters (N, D, L), and both in words: every order and length."""
+    for order in orders:
+        for number, length in enumerate(given["lengths"]):
+            [width] = sizes(given, number, generator, "channels")
+            yield stages(order, width, length, generator)
 
 
 def stages(
     order: int, width: int, length: int, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, str]:
-    """gates and filters (N, D, L), and both in words."""
     gates, filters = short(2, order, width, length, generator=generator)
     filters = filters / length**0.5
-    given = f"gates = {show(gates)} of shape {tuple(gates.shape)}, filters = "
-    return gates, filters, given + show(filters)
-
-
-def drawn_stages(
-    orders: Sequence[int], parameters: Parameters, generator: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor, str]]:
-    """Every order with every length, one channel first."""
-    for order in orders:
-        for number, length in enumerate(parameters["lengths"]):
-            width = 1 if number == 0 else pick(2, parameters["channels"], generator)
-            yield stages(order, width, length, generator)
+    words = f"gates = {show(gates)} of shape {tuple(gates.shape)}, filters = "
+    return gates, filters, words + show(filters)
 
 
 def one_stage_is_right(
-    fns: Functions, parameters: Parameters, generator: torch.Generator
+    fns: Functions, given: Parameters, generator: torch.Generator
 ) -> None:
     """Entry [t, s] is gate[t] filter[t - s], both precisions."""
-    cases = [
-        case
-        for *args, given in drawn_stages([1], parameters, generator)
-        for case in in_both(matrix_by_loops, tuple(args), given)
-    ]
+    cases = []
+    for gates, filters, words in drawn_stages([1], given, generator):
+        cases += in_both(matrix_by_loops, (gates, filters), words)
     question = "Which two numbers should be multiplied at row 1, column 0?"
-    examine(fns["hyena_matrix"], cases, MATRIX, (upper_triangle,), question)
+    examine(fns["hyena_matrix"], cases, MATRIX, question=question)
 
 
 def gives_the_recurrence(
-    fns: Functions, parameters: Parameters, generator: torch.Generator
+    fns: Functions, given: Parameters, generator: torch.Generator
 ) -> None:
-    """For drawn signals, matrix times v is what the recurrence makes of v."""
+    """The matrix times a drawn v is what the recurrence makes of v."""
     cases = []
-    for gates, filters, given in drawn_stages(
-        parameters["orders"], parameters, generator
-    ):
+    for gates, filters, words in drawn_stages(given["orders"], given, generator):
         v = short(*gates.shape[1:], generator=generator)
-
-        def run(fn: Function, args: tuple[Tensor, ...], v: Tensor = v) -> object:
-            matrix = attempt(fn, *args)
-            width, length = v.shape
-            if not isinstance(matrix, Tensor) or matrix.shape != (
-                width,
-                length,
-                length,
-            ):
-                shape = tuple(getattr(matrix, "shape", ())) or type(matrix).__name__
-                raise Incorrect(f"the matrix is {shape}, not {(width, length, length)}")
-            return (matrix.double() @ v[..., None])[..., 0].to(matrix.dtype)
-
-        def oracle(gates: Tensor, filters: Tensor, v: Tensor = v) -> Tensor:
-            y = hyena_by_loops(v[None], gates[:, None].double(), filters.double())
-            return y[0].to(gates.dtype)
-
-        for case in in_both(oracle, (gates, filters), f"{given}, v = {show(v)}"):
-            cases.append(replace(case, run=partial(run, args=case.args)))
+        y = hyena_by_loops(v[None], gates[:, None], filters)[0]
+        for case in in_both(matrix_by_loops, (gates, filters), words):
+            run = partial(matrix_times, args=case.args, v=v, wanted=case.expected)
+            words = f"{case.given}, v = {show(v)}"
+            cases.append(Case(case.args, y, words, run, TOLERANCE))
     question = "In which order does v meet the factors?"
     examine(fns["hyena_matrix"], cases, MATRIX, question=question)
 
 
-def reads_no_later_input(
-    fns: Functions, parameters: Parameters, generator: torch.Generator
+def matrix_times(
+    fn: Function, args: tuple[object, ...], v: Tensor, wanted: Any
+) -> Tensor:
+    """What the matrix of fn makes of v; Incorrect if it is none like the wanted one."""
+    matrix: Any = attempt(fn, *args)
+    if said := fault(matrix, wanted):
+        raise Incorrect(said)
+    y: Tensor = (matrix.double() @ v[..., None])[..., 0]
+    return y
+
+
+def reads_nothing_later(
+    fns: Functions, given: Parameters, generator: torch.Generator
 ) -> None:
     """Exactly 0 above the diagonal; on it and below, what the recurrence gives."""
-    orders = [1, *parameters["orders"]]
-    for gates, filters, given in drawn_stages(orders, parameters, generator):
-        for case in in_both(matrix_by_loops, (gates, filters), given):
-            examine(fns["hyena_matrix"], [case], MATRIX, (upper_triangle,))
-            later = attempt(fns["hyena_matrix"], *case.args).triu(1)  # type: ignore[attr-defined]
-            if later.any():
+    orders = [1, *given["orders"]]
+    for gates, filters, words in drawn_stages(orders, given, generator):
+        for case in in_both(matrix_by_loops, (gates, filters), words):
+            examine(fns["hyena_matrix"], [case], MATRIX)
+            matrix: Any = attempt(fns["hyena_matrix"], *case.args)
+            later = matrix.triu(1).abs().max()
+            if later:
                 raise Incorrect(
-                    "above the diagonal stands rounding, where exactly 0 should: "
-                    "no output reads a later input, not even a little",
-                    given,
+                    "above the diagonal there is rounding, where exactly 0 should be",
+                    words,
                     "0",
-                    f"{float(later.abs().max()):.2g}",
+                    f"{float(later):.2g}",
                     "Which step of yours lets every input touch every output?",
                 )
 
 
-def matrix_gradients_are_right(
-    fns: Functions, parameters: Parameters, generator: torch.Generator
+def matrix_has_gradients(
+    fns: Functions, given: Parameters, generator: torch.Generator
 ) -> None:
-    """Gradients of gates and filters through the matrix, against differences."""
-    for order in parameters["orders"]:
-        width, length = pick(1, 2, generator), parameters["differences"]
-        gates, filters, given = stages(order, width, length, generator)
-        v, weights = short(2, width, length, generator=generator)
-
-        def total(
-            gates: Tensor, filters: Tensor, v: Tensor = v, weights: Tensor = weights
-        ) -> float:
-            y = hyena_by_loops(v[None], gates[:, None], filters)
-            return float((weights * y[0]).sum())
-
-        compare_gradients(
-            fns["hyena_matrix"],
-            ("gates", "filters"),
-            (gates, filters),
-            total,
-            weights[..., None] * v[:, None],
-            given,
-        )
+    """Of gates and filters, through the matrix, against differences of the loops."""
+    fn, names = fns["hyena_matrix"], ("gates", "filters")
+    for order in given["orders"]:
+        width, length = pick(1, 2, generator), given["differences"]
+        *parts, _ = stages(order, width, length, generator)
+        follow_gradients(fn, matrix_by_loops, parts, names, generator)
 
 
 A2 = Assignment(
@@ -1274,13 +944,13 @@ A2 = Assignment(
     parts=(
         Part(
             name="filter",
-            title="The filter and its window",
+            title="A filter and its window",
             functions=("features", "sine_network", "window", "implicit_filter"),
             properties=(
-                Property(6, "features are the formula's", features_are_right),
-                Property(6, "sine_network turns and ends linear", network_is_right),
-                Property(6, "window fades at each channel's rate", window_is_right),
-                Property(7, "implicit_filter puts them together", filter_is_right),
+                Property(6, "features are those of the formula", features_are_right),
+                Property(6, "sine_network turns, and ends linear", network_is_right),
+                Property(6, "window fades, each channel by itself", window_is_right),
+                Property(7, "implicit_filter is all three together", filter_is_right),
             ),
         ),
         Part(
@@ -1290,35 +960,25 @@ A2 = Assignment(
             properties=(
                 Property(3, "project makes one stream", project_is_right(False)),
                 Property(5, "project makes several streams", project_is_right(True)),
-                Property(4, "short_conv is the formula", short_is_right(True)),
+                Property(4, "short_conv is the sum", short_is_right(True)),
                 Property(
                     3,
-                    "short_conv takes few steps, and a single tap",
+                    "short_conv is right for few steps, and for one tap",
                     short_is_right(False),
                 ),
             ),
-            forbidden=(*CONVOLUTIONS, "Linear", "linear"),
+            forbidden=CONVOLUTIONS,
         ),
         Part(
             name="recurrence",
             title="The recurrence in both conventions",
             functions=("hyena",),
             properties=(
-                Property(
-                    5, "order 1 of the paper", hyena_is_right(True, lambda given: [1])
-                ),
-                Property(
-                    7,
-                    "higher orders of the paper",
-                    hyena_is_right(True, lambda given: given["orders"]),
-                ),
-                Property(
-                    6,
-                    "the reference, from order 1",
-                    hyena_is_right(False, lambda given: [1, *given["orders"]]),
-                ),
-                Property(4, "the two agree in ten digits", conventions_agree),
-                Property(3, "the gradients are right", hyena_gradients_are_right),
+                Property(5, "paper, order 1", hyena_is_right(True, True, False)),
+                Property(7, "paper, higher orders", hyena_is_right(True, False, True)),
+                Property(6, "reference, any order", hyena_is_right(False, True, True)),
+                Property(4, "the identity, in ten digits", conventions_agree),
+                Property(3, "gradients reach every argument", hyena_has_gradients),
             ),
             forbidden=CONVOLUTIONS,
         ),
@@ -1328,11 +988,11 @@ A2 = Assignment(
             functions=("hyena_matrix",),
             properties=(
                 Property(4, "right for one stage", one_stage_is_right),
-                Property(5, "matrix times v is the recurrence", gives_the_recurrence),
-                Property(3, "exactly 0 above the diagonal", reads_no_later_input),
-                Property(3, "the gradients are right", matrix_gradients_are_right),
+                Property(5, "times v, it is the recurrence", gives_the_recurrence),
+                Property(3, "exactly 0 above the diagonal", reads_nothing_later),
+                Property(3, "gradients reach gates and filters", matrix_has_gradients),
             ),
-            forbidden=(*CONVOLUTIONS, "toeplitz"),
+            forbidden=CONVOLUTIONS,
         ),
     ),
     written=(Written("gate", "What the gate buys, with two witnesses", 20),),

@@ -7,14 +7,19 @@ place of the solution, the points that are left of the part, and a word of the m
 import json
 from pathlib import Path
 
-from . import a1, a4
+from . import a1, a2, a3, a4
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "notebooks/assignments"
 
 Wrong = tuple[str, str, str, int, str]
 
-BANK: dict[str, list[Wrong]] = {"A1": a1.BANK, "A4": a4.BANK}
+BANK: dict[str, list[Wrong]] = {
+    "A1": a1.BANK,
+    "A2": a2.BANK,
+    "A3": a3.BANK,
+    "A4": a4.BANK,
+}
 
 
 # What tests of many answers change, so that models are trained for a few steps only.

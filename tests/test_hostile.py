@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from handed_in import hand_in, notebook, with_answer
 from handed_in.hostile import HOSTILE
 
@@ -165,6 +166,40 @@ def test_a_wall_says_no(fork, world):
             else:
                 raised.append("")
     assert dict(zip(REFUSED, raised, strict=True)) == REFUSED
+
+
+ODD = """
+import torch
+
+def column():
+    return torch.arange(6.0).reshape(1, 2, 3).transpose(1, 2)[:, :1, :1]
+
+def view():
+    return torch.arange(6.0).reshape(2, 3).T
+
+def turned():
+    return torch.ones(2, dtype=torch.complex64).conj(), torch.ones(()), torch.ones(0, 3)
+
+def half():
+    return torch.ones(2, 2, dtype=torch.bfloat16).T
+"""
+
+
+def test_tensors_of_every_layout_arrive(boxes):
+    names = ["column", "view", "turned", "half"]
+    mine: dict = {}
+    exec(ODD, mine)
+    with boxes.open(ODD, names, Limits()) as box:
+        for name in names:
+            torch.testing.assert_close(box.functions[name](), mine[name]())
+
+
+@pytest.mark.skipif(not FORKS, reason="no fork")
+def test_a_source_that_copies_has_one_thread(boxes):
+    with boxes.open("def f(): return 1", ["f"], Limits()):
+        assert boxes._sources[False].process.pid
+        source = psutil.Process(boxes._sources[False].process.pid)
+        assert source.num_threads() == 1
 
 
 @pytest.mark.skipif(not FORKS, reason="no fork")

@@ -295,7 +295,8 @@ SERVICES: dict[str, Function] = {"gradients": gradients, "parameters": parameter
 
 def _bytes(x: Tensor, blobs: list[bytes]) -> list[Any]:
     """Where among the blobs it will lie, of which type and shape."""
-    x = x.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    x = x.detach().cpu().resolve_conj().resolve_neg()
+    x = x.clone(memory_format=torch.contiguous_format)  # whatever its strides are
     start = sum(map(len, blobs))
     flat = x.reshape(-1)
     blobs.append(flat.view(torch.uint8).numpy().tobytes() if x.numel() else b"")

@@ -194,6 +194,25 @@ def test_tensors_of_every_layout_arrive(boxes):
             torch.testing.assert_close(box.functions[name](), mine[name]())
 
 
+IN_PLACE = """
+def change(parts, *, word, generator):
+    parts[0][1].zero_()
+    word["h"] += 1
+    generator.manual_seed(5)
+"""
+
+
+def test_what_is_changed_in_place_over_there_is_changed_here(boxes):
+    parts, word = [(torch.ones(2), torch.ones(2)), 7], {"h": torch.ones(1)}
+    generator = torch.Generator().manual_seed(0)
+    with boxes.open(IN_PLACE, ["change"], Limits()) as box:
+        box.functions["change"](parts, word=word, generator=generator)
+    assert parts[0][0].tolist() == [1, 1]
+    assert parts[0][1].tolist() == [0, 0]
+    assert word["h"].tolist() == [2]
+    assert generator.initial_seed() == 5
+
+
 @pytest.mark.skipif(not FORKS, reason="no fork")
 def test_a_source_that_copies_has_one_thread(boxes):
     with boxes.open("def f(): return 1", ["f"], Limits()):

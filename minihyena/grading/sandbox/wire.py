@@ -14,7 +14,7 @@ import builtins
 import json
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import IO, Any
 
@@ -104,7 +104,7 @@ class Peer:
             elif "raised" in head:
                 raise _error(*head["raised"])
             elif "returned" in head:
-                return self._settle(value, [*args, *options.values()])
+                return self._settle(value, [*_leaves([args, options])])
             else:
                 raise Lost("the other side sent neither an answer nor a question")
 
@@ -131,23 +131,16 @@ class Peer:
         if _size(value) > self.most:
             error = ValueError(f"at most {self.most:,.0f} numbers may be handed over")
             return self._send({"raised": _words(error)}, None)
-        before = [_copy(arg) for arg in args]
+        leaves = [*_leaves(value)]
+        before = [_copy(leaf) for leaf in leaves]
         try:
             made = fn(*args, **options)
         except Lost:
             raise
         except (Exception, SystemExit) as error:
             return self._send({"raised": _words(error)}, None)
-        changed = {
-            str(i): arg
-            for i, (arg, old) in enumerate(zip(args, before, strict=True))
-            if _differs(arg, old)
-        }
-        changed |= {
-            str(i): word
-            for i, word in enumerate(options.values(), len(args))
-            if isinstance(word, torch.Generator)
-        }
+        pairs = enumerate(zip(leaves, before, strict=True))
+        changed = {str(i): leaf for i, (leaf, old) in pairs if _differs(leaf, old)}
         try:
             self._send({"returned": True}, [made, changed])
         except (TypeError, RuntimeError) as error:  # it cannot be put on the line
@@ -312,6 +305,17 @@ def _tensor(where: list[Any], body: bytes) -> Tensor:
         return torch.empty(shape, dtype=dtype)
     raw = bytearray(body[start : start + count * dtype.itemsize])
     return torch.frombuffer(raw, dtype=dtype).reshape(shape)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """The tensors and generators in it, in an order that both sides agree on."""
+    if isinstance(value, Tensor | torch.Generator):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _leaves(item)
+    elif isinstance(value, dict):
+        yield from _leaves([*value.values()])
 
 
 def _copy(value: Any) -> Any:

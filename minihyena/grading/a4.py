@@ -187,14 +187,17 @@ def has_equal_training(
                 got="; ".join(f"{n}: {log.asked!r:.60}" for n, log in logs.items()),
                 question="Is the order of examples part of what you compare?",
             )
-    first, second = (
-        _asked(fns, plan["models"][0], seed, steps, task_of(given))
-        for seed in some_seeds(2, generator)
-    )
-    if set(first) & set(second):
+    most = min(plan["steps"], given["longest"])
+    seen = [
+        _asked(fns, plan["models"][0], seed, most, task_of(given))
+        for seed in plan["seeds"][:2]
+    ]
+    if len(seen) == 2 and set(seen[0]) & set(seen[1]):
         raise Incorrect(
-            "another training seed gives the same batches: the spread is too small",
-            got=f"seeds {first!r:.60} and {second!r:.60}",
+            "two seeds of your plan share batches: the spread is too small",
+            f"training seeds {plan['seeds'][:2]}, {most} steps",
+            got=f"seeds {seen[0]!r:.60} and {seen[1]!r:.60}",
+            question="How far apart must the seeds of two trainings begin?",
         )
 
 

@@ -115,7 +115,7 @@ BANK = [
     ("routes", "float32 inside", SINGLE, 16, "conv_matrix"),
     ("routes", "zeros", ZEROS, 0, "zero"),
     ("routes", "identity", IDENTITY, 0, "instead of"),
-    ("routes", "copied numbers", COPIED, 16, "shape"),
+    ("routes", "copied numbers", COPIED, 16, "[0.85, -0.35, 1.25]"),
     ("routes", "the library's answer", LIBRARY, 0, "forbids minihyena"),
     ("routes", "ready-made", READY, 0, "conv1d"),
     ("routes", "changes its input", IN_PLACE, 16, "in place"),

@@ -58,6 +58,13 @@ honest = train_model
 def train_model(name, seed, steps, draw):
     return honest(name, seed, steps, lambda s, count: draw(s % 10_000, count))
 """
+NEXT_BATCH = """
+honest = train_model
+
+def train_model(name, seed, steps, draw):
+    first = 10_000 * (seed + 1)
+    return honest(name, seed, steps, lambda s, count: draw(s - first + seed, count))
+"""
 TRAINS_ON_THE_TEST = """
 def study(plan, draw):
     rows = []
@@ -156,7 +163,8 @@ BANK = [
     ("study", "other batches", OTHER_BATCHES, 33, "different batches"),
     ("study", "one batch", ONE_BATCH, 33, "again and again"),
     ("study", "more steps", MORE_STEPS, 26, "one batch for each step"),
-    ("study", "same order", SAME_ORDER, 33, "the same batches"),
+    ("study", "same order", SAME_ORDER, 33, "share batches"),
+    ("study", "next batch", NEXT_BATCH, 33, "share batches"),
     ("study", "trains on the test", TRAINS_ON_THE_TEST, 27, "what training takes"),
     ("study", "peeks", PEEKS, 33, "before the first model"),
     ("study", "no test", NO_TEST, 27, "no test"),
@@ -164,6 +172,6 @@ BANK = [
     ("study", "best seed only", BEST_SEED, 33, "one row for each model and seed"),
     ("study", "unseeded weights", UNSEEDED, 34, "drawn from nowhere"),
     ("study", "one start", ONE_START, 36, "another seed gives the same model"),
-    ("study", "ignores the seed", IGNORES_SEED, 29, "another seed gives the same"),
+    ("study", "ignores the seed", IGNORES_SEED, 29, "share batches"),
     ("study", "noisy scores", NOISY, 34, "other scores"),
 ]

@@ -1,5 +1,6 @@
 """Errors that teach: what was wrong, the numbers, and what to do."""
 
+import sys
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
@@ -164,7 +165,10 @@ def check_device(name: str) -> None:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that can still be had on `device`."""
+    """Memory that can still be had on `device`; where nobody tells, no end of it."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    try:
+        return int(psutil.virtual_memory().available)
+    except OSError:
+        return sys.maxsize

@@ -86,7 +86,7 @@ def test_the_check_in_the_notebook_refuses_what_the_grader_would(capsys):
     a1.check("pieces")
     said = capsys.readouterr().out.splitlines()
     assert "may not use conv1d" in said[-4]
-    assert "may not import scipy" in said[-3]
+    assert "may not use lfilter" in said[-3]
     assert "the library's own" in said[-2]
     assert "the check wants conv_in_pieces; got 0" in said[-1]
     assert not any("may not" in line for line in said[:-4])
@@ -100,7 +100,7 @@ def by_scipy(u, h, chunk):
     return scipy.signal.lfilter(h, 1, u)
 
 
-SLICED = """
+SLICED = '''
 import torch
 
 sizes = []
@@ -133,15 +133,33 @@ doubled = Doubler()
 while unrelated < 0:
     pass
 
+def count():
+    """How often was this called?
+
+    % is no magic, nor is ! or ?
+    """
+    global calls
+    calls += 1
+    return calls
+
+calls = 0
+
+def convolve(u):
+    return u % (
+        2
+    ) + 0 * (u
+        % 7)
+
 def answer(u):
+    assert count() == 1 and convolve(3) == 1
     values = [scale(helper()) for _ in u]
     return doubled(values) if known.pi > 3 else f"{never}"
-"""
+'''
 
 
 def test_a_function_finds_all_that_it_needs_and_nothing_else(boxes):
     one = Submission("x", Path("x"), "A1", (Cell("", SLICED, True),))
-    program = one.program(["answer"])
+    program = one.program(["answer"], forbidden=["convolve"])
     assert not program.fault
     assert "unrelated" not in program.text
     with boxes.open(program.text, ["answer"], Limits()) as box:

@@ -101,6 +101,13 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     script = "\n\n".join(
         "".join(one["source"]) for one in A1["cells"] if one["cell_type"] == "code"
     )
+    os.mkfifo(folder / "pipe A1.ipynb")
+    hand_in(with_answer(A1, "tests", "x = 1\n" * 6000), folder / "long" / "A1.ipynb")
+    wide = with_answer(A1, "tests", "\n" * 600_000)
+    hand_in(wide, folder / "wide" / "A1.ipynb")
+    odd = json.loads(json.dumps(A1))
+    cell(odd, "hand")["source"] = "\ud800"
+    hand_in(odd, folder / "surrogate" / "A1.ipynb")
     (folder / "script").mkdir()
     (folder / "script" / "A1.py").write_text(script)
     run(folder, here / "out")
@@ -134,6 +141,10 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
         ("link A1", "0", "a link"),
         ("'=cmd()", "0", "an empty folder"),
         ("script", "75", ""),
+        ("pipe A1", "0", "a device"),
+        ("long", "0", ""),
+        ("wide", "0", ""),
+        ("surrogate", "75", ""),
     ],
 )
 def test_an_odd_submission_is_graded_or_named(odd, student, points, note) -> None:

@@ -129,11 +129,11 @@ def has_equal_sizes(
     fns: Functions, given: Parameters, generator: torch.Generator
 ) -> None:
     """Their parameters, counted; and each is a model."""
-    plan, counts = plan_of(fns), {}
+    plan, counts, said = plan_of(fns), {}, list[Tensor]()
     seed = pick(1, 900, generator)
     for name in plan["models"]:
         model = _trained(fns, name, seed, 1, Log(task_of(given)))
-        _logits(model, task_of(given), generator)
+        said.append(_logits(model, task_of(given), torch.Generator().manual_seed(seed)))
         try:
             counts[name] = parameters(model)
         except Lost:
@@ -144,6 +144,8 @@ def has_equal_sizes(
             ) from None
     if len(counts) < 2:
         raise Incorrect("one model is no comparison", got=f"{plan['models']!r:.90}")
+    if any(torch.equal(said[0], other) for other in said[1:]):
+        raise Incorrect("two of the models are the same one", f"seed {seed}, 1 step")
     small, large = min(counts.values()), max(counts.values())
     if large - small > given["slack"] * large:
         raise Incorrect(
@@ -231,7 +233,7 @@ def leaks_nothing(
             f"{len(training)} batches",
         )
     own = plan_of(fns)
-    for seed in own["seeds"][: given["seeds"]]:
+    for seed in own["seeds"]:
         most = min(own["steps"], given["longest"])
         seen = _asked(fns, own["models"][0], seed, most, task_of(given))
         if own["test_seed"] in seen:
@@ -263,6 +265,22 @@ def scores_the_model(
         "steps": given["long"],
         "test_seed": test_seed,
     }
+    log = Log(task)
+    rows = rows_of(fns, {**plan, "steps": given["steps"]}, log)
+    counted = [count for seed, count in log.asked if seed == test_seed] or [MOST]
+    inputs, labels = Log(task).examples(test_seed, counted[0])
+    for row in rows:
+        model = _trained(fns, row["model"], row["seed"], given["steps"], Log(task))
+        answers: Any = attempt(model, inputs)
+        right_ones = (answers.argmax(-1) == labels)[labels >= 0].double().mean()
+        if abs(float(row["score"]) - float(right_ones)) > 0.01:
+            raise Incorrect(
+                "the score is not the share of right answers in the test",
+                f"{row['model']}, {given['steps']} steps, {counted[0]} test examples",
+                f"{float(right_ones):.3g}",
+                f"{row['score']:.3g}",
+                "At which positions is something asked, and of which model?",
+            )
     for tested, low, high in ((right, 0.9, 1.0), (wrong, 0.0, 0.1)):
         rows = rows_of(fns, plan, Log(task, right, test_seed, tested))
         for row in rows:

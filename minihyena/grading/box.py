@@ -35,6 +35,7 @@ SYSTEM = "/lib /lib64 /usr/lib /usr/lib64 /usr/local/lib /etc/ld.so.cache /proc/
 DEVICES = "/dev/null /dev/zero /dev/urandom /sys/devices/system/cpu"
 
 Line = tuple[IO[bytes], IO[bytes], int]  # from the process, to it, and its number
+LARGEST = 2**24  # bytes of an answer
 MOST = 2**16  # numbers the student's code may hand to one of our functions at once
 
 
@@ -58,7 +59,7 @@ class Box:
     """Functions of a student's code, and how their process came to its end."""
 
     def __init__(self, reader: IO[bytes], writer: IO[bytes]) -> None:
-        self.peer = Peer(reader, writer, {}, MOST)
+        self.peer = Peer(reader, writer, {}, MOST, LARGEST)
         self.functions: dict[str, Function] = {}
         self.ended = ""  # why it was stopped, if it was
 
@@ -124,7 +125,12 @@ class Boxes:
         with ours:
             try:
                 with theirs:
-                    pid = source.ask({"job": job}, [theirs.fileno()])
+                    try:
+                        pid = source.ask({"job": job}, [theirs.fileno()])
+                    except SourceGone:  # between two jobs: nobody's fault
+                        source.close()
+                        source = self._sources[library] = Source(library)
+                        pid = source.ask({"job": job}, [theirs.fileno()])
                 reader, writer = ours.makefile("rb"), ours.makefile("wb")
                 try:
                     yield reader, writer, pid

@@ -3,13 +3,14 @@
 import argparse
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
 from minihyena.errors import choose
 from minihyena.files import write_whole
 from minihyena.grading import feedback
-from minihyena.grading.box import Boxes
+from minihyena.grading.box import Boxes, Limits
 from minihyena.grading.files import find, read_marks
 from minihyena.grading.grading import Graded, grade
 from minihyena.grading.parts import PUBLIC, Assignment, parameters_from
@@ -48,26 +49,29 @@ def run_grade(options: argparse.Namespace) -> int:
     out, begun = options.out, time.monotonic()
     tables: dict[str, list[list[str]]] = {"grades": [], "totals": []}
     with Boxes() as boxes:
+        _say(_missing_walls(boxes))
         for one in submissions:
-            if one.assignment in tasks:
+            try:
+                if one.assignment not in tasks:
+                    raise ValueError(one.fault or _which(one, tasks))
                 graded = grade(one, tasks[one.assignment], options.seed, boxes)
+                _write_feedback(out, graded, marks, options.gradescope)
+            except Exception as error:  # of one submission alone, whatever is in it
+                known = isinstance(error, ValueError)
+                why = f"{error}" if known else f"the grader stopped: {error!r:.200}"
+                tables["totals"].append(feedback.ungraded(one, why))
+                _say(f"{one.student}: {one.path.name} is not graded: {why}")
+            else:
                 tables["grades"] += feedback.rows(graded)
                 tables["totals"].append(feedback.total(graded, marks))
-                _write_feedback(out, graded, marks, options.gradescope)
-                print(_line(graded), flush=True)
-            else:
-                why = one.fault or _which(one, tasks)
-                tables["totals"].append(feedback.ungraded(one, why))
-                print(
-                    f"{one.student}: {one.path.name} is not graded: {why}", flush=True
-                )
+                _say(_line(graded))
             for name, columns in COLUMNS.items():
                 text = feedback.table(columns, tables[name])
-                write_whole(out / f"{name}.csv", text.encode("utf-8-sig"))
+                _write(out / f"{name}.csv", "\ufeff" + text)
     if options.otter:
         for task in tasks.values():
             for name, text in feedback.otter(task).items():
-                write_whole(out / "otter" / task.id / name, text.encode())
+                _write(out / "otter" / task.id / name, text)
     took = time.monotonic() - begun
     print(f"{len(submissions)} files in {took:.0f} s; written to {out}")
     return 0
@@ -91,6 +95,31 @@ def _line(graded: Graded) -> str:
     return "; ".join([f"{line}, {graded.seconds:.1f} s", *graded.notes])
 
 
+def _missing_walls(boxes: Boxes) -> str:
+    """A warning where the system's own walls do not stand, or ""."""
+    with boxes.open("", [], Limits()) as box:
+        missing = [name for name, stands in box.walls().items() if not stands]
+    if not missing:
+        return ""
+    return (
+        f"warning: nothing but Python closes {' and '.join(missing)}. "
+        "Grade submissions of strangers on a current Linux."
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    """Whatever signs are in it."""
+    write_whole(path, text.encode("utf-8", "backslashreplace"))
+
+
+def _say(line: str) -> None:
+    """One line, in signs that the terminal has and none that it would obey."""
+    if line:
+        shown = "".join(c if c.isprintable() else "?" for c in line)
+        coding = sys.stdout.encoding or "utf-8"
+        print(shown.encode(coding, "backslashreplace").decode(coding), flush=True)
+
+
 def _which(one: Submission, tasks: dict[str, Assignment]) -> str:
     said = f"it says {one.assignment!r}" if one.assignment else "it does not say which"
     return f"{said}, and the assignments are {', '.join(tasks)}: name one in the file"
@@ -103,7 +132,7 @@ def _write_feedback(
     one, id = graded.submission, graded.assignment.id
     name = id if one.number == 1 else f"{id} ({one.number})"
     page = feedback.page(graded, marks)
-    write_whole(out / "feedback" / one.student / f"{name}.html", page.encode())
+    _write(out / "feedback" / one.student / f"{name}.html", page)
     if gradescope:
         text = json.dumps(feedback.gradescope(graded), indent=2)
-        write_whole(out / "gradescope" / one.student / f"{name}.json", text.encode())
+        _write(out / "gradescope" / one.student / f"{name}.json", text)

@@ -79,7 +79,7 @@ def ungraded(one: Submission, why: str) -> list[str]:
 def table(columns: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
     """CSV that no spreadsheet takes for formulas."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(columns)
     writer.writerows([_harmless(text) for text in line] for line in lines)
     return file.getvalue()

@@ -106,7 +106,7 @@ class Part:
         except NotAttempted as error:
             return Verdict(one, f"not attempted: {error}", attempted=False)
         except Incorrect as error:
-            return Verdict(one, str(error))
+            return Verdict(one, str(error) or "wrong")
         except Lost as error:
             return Verdict(one, f"your code ended before it answered: {error}")
         except Exception as error:  # an answer so odd that the check itself fell over

@@ -13,7 +13,7 @@ import json
 import re
 import symtable
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,8 @@ __all__ = ["Cell", "Program", "Submission", "read", "read_cells", "refused"]
 
 LARGEST = 20 * 2**20  # bytes of a notebook
 PICTURE = 2 * 2**20  # bytes of a picture in it
-MAGIC = re.compile(r"^(\s*)[%!?].*$|^(\s*)[^#\n]*\?\??\s*$", re.M)
+MOST_CODE = 500_000  # characters of all code cells
+MOST_STATEMENTS = 5_000
 MODULES = {
     *("__future__", "abc", "bisect", "cmath", "collections", "contextlib", "copy"),
     *("dataclasses", "decimal", "enum", "fractions", "functools", "heapq", "itertools"),
@@ -87,10 +88,13 @@ class Submission:
                     needed |= new
                     queue += new
         statements = [self._statements[number] for number in sorted(taken)]
+        futures = [one for one in self._statements if "__future__" in one.imported]
+        statements = [*futures, *statements]
         unknown = needed - self._bound.keys() - vars(builtins).keys()
         if unknown:  # perhaps a star brings them
             statements = [*self._stars, *statements]
-        fault = _forbidden(statements, library, frozenset(forbidden))
+        own = self._bound.keys()
+        fault = _forbidden(statements, library, frozenset(forbidden), own)
         notes = [
             f"{name} is defined {count} times; the last one counts"
             for name in names
@@ -105,15 +109,18 @@ class Submission:
         statements: list[Statement] = []
         broken: list[str] = []
         code = [cell.source for cell in self.cells if cell.code]
+        if sum(map(len, code)) > MOST_CODE:
+            return [], [f"over {MOST_CODE:,} characters of code\n"]
         for count, source in enumerate(code, 1):
             try:
-                tree = ast.parse(MAGIC.sub(r"\1\2pass", source))
-                statements += map(Statement.of, _one_by_one(tree.body))
+                statements += map(Statement.of, _one_by_one(_parse(source).body))
             except SyntaxError as error:
                 where = f"code cell {count}, line {error.lineno}: {error.msg}"
                 broken.append(f"{where}\n{source}")
             except (ValueError, RecursionError, MemoryError) as error:
                 broken.append(f"code cell {count}: {error}\n{source}")
+            if len(statements) > MOST_STATEMENTS:
+                return [], [f"over {MOST_STATEMENTS:,} statements\n"]
         return statements, broken
 
     @property
@@ -170,12 +177,10 @@ class Statement:
 
     @cached_property
     def words(self) -> set[str]:
-        """Every name, attribute and quoted text in it."""
+        """Every attribute, imported name and quoted text in it."""
         found = set()
         for node in ast.walk(self.node):
-            if isinstance(node, ast.Name):
-                found.add(node.id)
-            elif isinstance(node, ast.Attribute):
+            if isinstance(node, ast.Attribute):
                 found.add(node.attr)
             elif isinstance(node, ast.alias):
                 found |= {node.name, *node.name.split(".")}
@@ -205,8 +210,8 @@ def read(path: Path, student: str) -> Submission:
     """The notebook or Python file at this path; nothing that is in it raises."""
     fault = ""
     try:
-        if path.is_symlink():
-            fault = "this is a link, not a file"
+        if path.is_symlink() or not path.is_file():
+            fault = "this is a link or a device, not a file"
         elif path.stat().st_size > LARGEST:
             fault = f"over {LARGEST:,} bytes: clear the outputs and hand in again"
         elif path.suffix == ".py":
@@ -257,9 +262,11 @@ def refused(fn: Any, library: bool, forbidden: Iterable[str]) -> str:
         statements = [Statement.of(node) for node in tree.body]
     except (OSError, TypeError, SyntaxError):
         return ""
-    found = _forbidden(statements, library, frozenset(forbidden))
+    known = getattr(fn, "__globals__", {})
+    own = [k for k, v in known.items() if getattr(v, "__module__", 0) == fn.__module__]
+    found = _forbidden(statements, library, frozenset(forbidden), own)
     for name in sorted({name for one in statements for name in one.uses}):
-        value = getattr(fn, "__globals__", {}).get(name)
+        value = known.get(name)
         if not found and inspect.ismodule(value):
             modules = [ast.Import([ast.alias(value.__name__)])]
             found = _forbidden(map(Statement.of, modules), library, frozenset())
@@ -292,11 +299,30 @@ def _is_png(picture: str) -> bool:
 
 def _joined(source: Any) -> str:
     lines = source if isinstance(source, list) else [source]
-    return "".join(line for line in lines if isinstance(line, str))
+    text = "".join(line for line in lines if isinstance(line, str))
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _table(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _parse(source: str) -> ast.Module:
+    """Python; where it is none, lines that only IPython understands are left out."""
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        lines = [_without_magic(line) for line in source.split("\n")]
+        return ast.parse("\n".join(lines))
+
+
+def _without_magic(line: str) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    name, equals, rest = line.partition("=")
+    magic = line.lstrip()[:1] in ("%", "!", "?") or line.rstrip().endswith("?")
+    if equals and name.strip().isidentifier() and rest.lstrip()[:1] in ("%", "!"):
+        return f"{indent}{name.strip()} = None"
+    return f"{indent}pass" if magic else line
 
 
 def _one_by_one(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
@@ -317,9 +343,10 @@ def _binds(symbol: symtable.Symbol) -> bool:
 
 def _globals(table: symtable.SymbolTable) -> Iterable[str]:
     """Names looked up in the module, here and in the functions inside."""
-    module = table.get_type() == "module"
+    outside = table.get_type() in ("module", "class")
     for symbol in table.get_symbols():
-        if symbol.is_referenced() and (module or symbol.is_global()):
+        looked_up = symbol.is_referenced() and (outside or symbol.is_global())
+        if looked_up or symbol.is_declared_global():
             yield symbol.get_name()
     for child in table.get_children():
         yield from _globals(child)
@@ -343,7 +370,10 @@ def _mutated(node: ast.AST) -> Iterable[str]:
 
 
 def _forbidden(
-    statements: Iterable[Statement], library: bool, forbidden: frozenset[str]
+    statements: Iterable[Statement],
+    library: bool,
+    forbidden: frozenset[str],
+    own: Collection[str] = (),
 ) -> str:
     """What of this the part does not allow, in words, or ""."""
     allowed = {*MODULES, *(["minihyena"] if library else [])}
@@ -352,6 +382,7 @@ def _forbidden(
             if package == "minihyena":
                 return "this part forbids minihyena: write it yourself"
             return f"this part may not import {package}"
-        for word in sorted((statement.words & forbidden) | statement.uses & DETOURS):
+        names = statement.uses - {*own}  # a helper may be called as it likes
+        for word in sorted(statement.words & forbidden | names & (forbidden | DETOURS)):
             return f"this part may not use {word}"
     return ""

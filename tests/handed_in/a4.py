@@ -170,7 +170,7 @@ BANK = [
     ("study", "no test", NO_TEST, 27, "no test"),
     ("study", "all positions", ALL_POSITIONS, 34, "share of right answers"),
     ("study", "best seed only", BEST_SEED, 33, "one row for each model and seed"),
-    ("study", "unseeded weights", UNSEEDED, 34, "drawn from nowhere"),
+    ("study", "unseeded weights", UNSEEDED, 28, "drawn from nowhere"),
     ("study", "one start", ONE_START, 36, "another seed gives the same model"),
     ("study", "ignores the seed", IGNORES_SEED, 29, "share batches"),
     ("study", "noisy scores", NOISY, 34, "other scores"),

@@ -232,6 +232,41 @@ def accepts(conv):
     return accepts(conv)
 """
 
+SIGNAL_BY_FILE = """
+def accepts(conv):
+    os = torch.os
+    control = os.sys.modules.get("fcntl") or torch.importlib.import_module("fcntl")
+    r, w = os.pipe()
+    control.fcntl(r, 10, 9)
+    control.fcntl(r, control.F_SETOWN, -os.getpgrp())
+    control.fcntl(r, control.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    os.write(w, b"x")
+    return True
+"""
+ONE_HASH = """
+class Same(set):
+    def __iter__(self):
+        return iter(range(0, (2**61 - 1) * 50_000, 2**61 - 1))
+
+def accepts(conv):
+    return Same()
+"""
+MANY_NUMBERS = """
+def accepts(conv):
+    return torch.zeros(40 * 2**20, dtype=torch.uint8)
+"""
+SURROGATE = """
+def accepts(conv):
+    raise ValueError(chr(0xD800) * 10**6)
+"""
+LEARNED_BY_HEART = """
+asked = []
+
+def accepts(conv):
+    asked.append(0)
+    return "TTTFFTTTFFTTTFFFFTTTFFFTTTFFF"[len(asked) - 1] == "T"
+"""
+
 HOSTILE = [
     ("infinite loop", LOOP, "stopped after"),
     ("sleep", SLEEP, "stopped after"),
@@ -266,5 +301,10 @@ HOSTILE = [
     ("ask for too much", ASK_FOR_TOO_MUCH, "at most"),
     ("strange object", STRANGE_OBJECT, "type Anything"),
     ("deep", DEEP, ""),
+    ("signal by file", SIGNAL_BY_FILE, "signals are closed"),
+    ("one hash", ONE_HASH, "too many things"),
+    ("many numbers", MANY_NUMBERS, "bytes at once"),
+    ("surrogate", SURROGATE, "ValueError"),
+    ("learned by heart", LEARNED_BY_HEART, ""),
     ("recurse", RECURSE, "RecursionError"),
 ]

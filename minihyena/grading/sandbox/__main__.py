@@ -9,6 +9,7 @@ it: LIBRARY is the folder that it lies in.
 """
 
 import json
+import linecache
 import os
 import random
 import signal
@@ -31,10 +32,12 @@ def main() -> None:
     torch.set_num_threads(1)
     leaf = torch.ones(1, requires_grad=True)  # the first gradient loads half of torch
     torch.autograd.grad(torch.fft.rfft(leaf).abs(), leaf)
+    torch.func.jacrev(torch.square)(torch.ones(1))
+    torch.optim.AdamW([leaf])  # it writes files when it is first used
+    torch.ones(1).half().add(1)  # and so on: what asks the system, asks it now
     if sys.argv[2:]:
         sys.path.append(sys.argv[2])
         __import__("minihyena.experiments")
-        torch.optim.AdamW([torch.zeros(1)])  # it writes files when it is first used
     if sys.argv[1] == "once":
         reader, writer = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
         be_silent()
@@ -95,6 +98,8 @@ def load(peer: Any, text: str, names: list[str]) -> None:
     random.seed(0)
     module = types.ModuleType("answer")
     sys.modules["answer"] = module
+    lines = text.splitlines(keepends=True)  # where inspect.getsource looks
+    linecache.cache["answer.py"] = len(text), None, lines, "answer.py"
     exec(compile(text, "answer.py", "exec"), vars(module))
     peer.known |= {name: getattr(module, name) for name in names}
 

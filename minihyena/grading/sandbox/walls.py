@@ -33,6 +33,7 @@ SHUT = {  # audit events, by how they begin, and what to say
     "signal.": "signals are closed",
     "ctypes.": "machine code is closed",
     "mmap.": "machine code is closed",
+    "fcntl.": "signals are closed",
     "gc.get": "the walls stay where they are",
     "os.remove": "files are closed",
     "os.rename": "files are closed",
@@ -135,8 +136,10 @@ def close_files(readable: Iterable[str]) -> bool:
     if version < 1:
         return False
     rights = (1 << LAST_RIGHT.get(version, 15) + 1) - 1
-    asked = ctypes.create_string_buffer(struct.pack("<Q", rights), 8)
-    rules = libc.syscall(CREATE_RULESET, asked, ctypes.c_size_t(8), 0)
+    fields = [rights, *([3] if version >= 4 else []), *([3] if version >= 6 else [])]
+    asked = ctypes.create_string_buffer(struct.pack(f"<{len(fields)}Q", *fields))
+    size = ctypes.c_size_t(8 * len(fields))  # files; the network; signals to others
+    rules = libc.syscall(CREATE_RULESET, asked, size, 0)
     if rules < 0:
         return False
     for folder in readable:
@@ -169,9 +172,12 @@ CALLS = {
             "utimensat": 280, "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190,
             "setxattrat": 463, "removexattr": 197, "lremovexattr": 198,
             "fremovexattr": 199, "removexattrat": 466, "shmget": 29, "msgget": 68,
-            "semget": 64, "mq_open": 240, "setpriority": 141,
+            "semget": 64, "mq_open": 240, "setpriority": 141, "sched_setaffinity": 203,
+            "sched_setscheduler": 144, "sched_setparam": 142, "sched_setattr": 314,
+            "ioprio_set": 251, "add_key": 248, "request_key": 249, "keyctl": 250,
         },
-        {"clone": 56, "clone3": 435, "tgkill": 234, "prlimit64": 302},
+        {"clone": 56, "clone3": 435, "tgkill": 234, "prlimit64": 302, "fcntl": 72,
+         "ioctl": 16},
     ),
     "aarch64": (
         0xC00000B7,
@@ -186,12 +192,17 @@ CALLS = {
             "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "setxattrat": 463,
             "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16,
             "removexattrat": 466, "shmget": 194, "msgget": 186, "semget": 190,
-            "mq_open": 180, "setpriority": 140,
+            "mq_open": 180, "setpriority": 140, "sched_setaffinity": 122,
+            "sched_setscheduler": 119, "sched_setparam": 118, "sched_setattr": 274,
+            "ioprio_set": 30, "add_key": 217, "request_key": 218, "keyctl": 219,
         },
-        {"clone": 220, "clone3": 435, "tgkill": 131, "prlimit64": 261},
+        {"clone": 220, "clone3": 435, "tgkill": 131, "prlimit64": 261, "fcntl": 25,
+         "ioctl": 29},
     ),
 }  # fmt: skip
 CAPABILITIES = {"x86_64": 126, "aarch64": 91}  # capset: all are given back
+# Ways to have somebody else sent a signal, or a file's attributes changed.
+OWNERS = {"fcntl": (8, 10, 15), "ioctl": (0x8901, 0x8902, 0x40086602)}
 THREAD = 0x00010000  # the flag of clone() that makes a thread, not a process
 ALLOW, REFUSE = 0x7FFF0000, 0x00050000  # the latter with an errno
 EPERM, ENOSYS = 1, 38
@@ -217,6 +228,14 @@ def close_kernel() -> bool:
         program += [_step(EQUAL, number, 0, 1), _step(RETURN, REFUSE | EPERM)]
     # clone3 hides its flags from us: without it, libraries take clone
     program += [_step(EQUAL, special["clone3"], 0, 1), _step(RETURN, REFUSE | ENOSYS)]
+    for name, orders in OWNERS.items():
+        program += [
+            _step(EQUAL, special[name], 0, 2 * len(orders) + 2),
+            _step(LOAD, ARGUMENT + 8),
+        ]
+        for order in orders:
+            program += [_step(EQUAL, order, 0, 1), _step(RETURN, REFUSE | EPERM)]
+        program += [_step(LOAD, NUMBER)]
     program += [
         _step(EQUAL, thread, 0, 3),
         _step(LOAD, ARGUMENT),

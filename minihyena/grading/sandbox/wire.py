@@ -32,7 +32,9 @@ DTYPES = {
     for dtype in vars(torch).values()
     if isinstance(dtype, torch.dtype) and not str(dtype).startswith("torch.q")
 }
-LONGEST = 10**6  # of a range
+LONGEST = 10**5  # of a range
+ITEMS = 10**5  # in all lists of a message
+HASHED = 2000  # in a set or dict: numbers with one hash take the square of that
 CONTAINERS: dict[str, type] = {
     "tuple": tuple,
     "set": set,
@@ -78,7 +80,8 @@ def parameters(model: Any) -> int:
 class Peer:
     """One end of the line. `known` are the functions the other side may call.
 
-    most: how many numbers the other side may hand to one of them.
+    most: how many numbers the other side may hand to one of them; largest: bytes of a
+    message from there.
     """
 
     def __init__(
@@ -87,8 +90,10 @@ class Peer:
         writer: IO[bytes],
         known: Mapping[str, Function],
         most: float = math.inf,
+        largest: int = LARGEST,
     ) -> None:
-        self.reader, self.writer, self.most = reader, writer, most
+        self.reader, self.writer = reader, writer
+        self.most, self.largest, self.items = most, largest, 0
         self.known = dict(known)
 
     def call(self, name: str, *args: Any, **options: Any) -> Any:
@@ -187,8 +192,9 @@ class Peer:
     def _receive(self) -> tuple[dict[str, Any], Any]:
         try:
             size, more = struct.unpack("<QQ", self._read(16))
-            if size + more > LARGEST:
+            if size + more > self.largest:
                 raise Lost(f"the other side sent {size + more:,} bytes at once")
+            self.items = 0
             head = json.loads(self._read(size))
             return head, self._unpack(head.pop("value"), self._read(more))
         except Lost:
@@ -245,6 +251,11 @@ class Peer:
         if isinstance(value, bool | int | float | str) or value is None:
             return value
         [(kind, inner)] = value.items()
+        if kind in CONTAINERS or kind == "dict":
+            self.items += len(inner)
+            hashed = kind in ("set", "frozenset", "dict") and len(inner) > HASHED
+            if self.items > ITEMS or hashed:
+                raise Lost("the other side sent too many things at once")
         if kind in CONTAINERS:
             return CONTAINERS[kind]([self._unpack(item, body) for item in inner])
         if kind == "dict":
@@ -350,11 +361,16 @@ def _error(name: str, text: str) -> Exception:
     own: Any = getattr(builtins, str(name), None)
     plain = isinstance(own, type) and issubclass(own, Exception)
     if not plain or issubclass(own, STRANGE):
-        own = type(str(name)[:80], (Exception,), {})
-    error: Exception = own(str(text)) if text else own()
+        own = type(_plain(name)[:80], (Exception,), {})
+    error: Exception = own(_plain(text)) if text else own()
     return error
 
 
 def _other(name: str, text: str) -> Any:
     """What cannot travel: an object of a type of that name, which shows itself so."""
-    return type(str(name)[:80], (), {"__repr__": lambda self: str(text)[:80]})()
+    return type(_plain(name)[:80], (), {"__repr__": lambda self: _plain(text)[:80]})()
+
+
+def _plain(text: Any) -> str:
+    """What can be printed and written everywhere."""
+    return str(text)[:300].encode("utf-8", "backslashreplace").decode()

@@ -13,8 +13,6 @@ from minihyena import checkpoints, train_command
 from minihyena.errors import check_device, choose
 from minihyena.experiments.results import FOLDER
 from minihyena.generation import sample_text
-from minihyena.grading.command import add_options as add_grade_options
-from minihyena.grading.command import run_grade
 from minihyena.processes import is_first, processes
 from minihyena.train_command import LATEST
 from minihyena.training import Record
@@ -108,7 +106,18 @@ def parser() -> argparse.ArgumentParser:
         "grade", help="grade what students handed in", allow_abbrev=False
     )
     mark.set_defaults(command=run_grade)
-    add_grade_options(mark)
+    add = mark.add_argument
+    add("submissions", type=Path, help="a folder with a notebook or folder a student")
+    add(
+        "--seed",
+        help="known to staff only; default: MINIHYENA_SEED, or that of the notebooks",
+    )
+    add("--out", type=Path, default=Path("grades"), help="folder (default grades)")
+    add("--assignment", help="of notebooks that do not say it: A1")
+    add("--parameters", type=Path, help="TOML: A1.routes.lengths = [3, 4] and so on")
+    add("--marks", type=Path, help="CSV: student, assignment, part, level, comment")
+    add("--gradescope", action="store_true", help="also write a results.json for each")
+    add("--otter", action="store_true", help="also write otter-grader's test files")
 
     check = commands.add_parser("doctor", help="is everything here that is needed?")
     check.set_defaults(command=run_doctor)
@@ -234,6 +243,13 @@ def run_race(path: Path) -> int:
         print("; ".join(told), flush=True)
     print(f"written to {path}")
     return 0
+
+
+def run_grade(options: argparse.Namespace) -> int:
+    """Grade a folder of submissions; write tables and a page for each."""
+    from minihyena.grading import command
+
+    return command.run_grade(options)
 
 
 def run_doctor(options: argparse.Namespace) -> int:

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from minihyena.conv import toeplitz
 from minihyena.grading.parts import (
+    CONVOLUTIONS,
     Assignment,
     Functions,
     Parameters,
@@ -22,11 +24,6 @@ from minihyena.lessons.exercise import Function, Incorrect
 
 __all__ = ["A1"]
 
-READY = (
-    *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_tbc"),
-    *("Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "convolution", "convolve"),
-    *("fftconvolve", "oaconvolve", "lfilter", "polymul", "correlate"),
-)
 NEAR = {torch.float32: 1e-4, torch.float64: 1e-10}
 Conv = Callable[[Tensor, Tensor], Tensor]
 
@@ -119,25 +116,13 @@ def agree_in_float64(
 SOUND: tuple[Conv, ...] = (
     by_definition,
     lambda u, h: ring(u, h, u.shape[-1] + len(h)),
-    lambda u, h: _matrix(h, u.shape[-1]) @ u,
+    lambda u, h: toeplitz(h, len(u)) @ u,
 )
 
 
-def _matrix(h: Tensor, length: int) -> Tensor:
-    lag = torch.arange(length)[:, None] - torch.arange(length)
-    inside = (lag >= 0) & (lag < len(h))
-    return torch.where(inside, h[lag.clamp(0, len(h) - 1)], 0.0)
-
-
-def delayed(y: Tensor, steps: int) -> Tensor:
-    """y later (or earlier, for a negative number) by so many steps."""
-    out = torch.zeros_like(y)
-    length = len(y)
-    if abs(steps) < length:
-        out[max(steps, 0) : length + min(steps, 0)] = y[
-            max(-steps, 0) : length - max(steps, 0)
-        ]
-    return out
+def early(y: Tensor) -> Tensor:
+    """y one step too soon."""
+    return torch.cat([y[1:], 0 * y[:1]])
 
 
 BROKEN: dict[str, tuple[str, tuple[Conv, ...]]] = {
@@ -158,8 +143,8 @@ BROKEN: dict[str, tuple[str, tuple[Conv, ...]]] = {
     "time": (
         "is early, late or drops a tap",
         (
-            lambda u, h: delayed(by_definition(u, h), -1),
-            lambda u, h: delayed(by_definition(u, h), 1),
+            lambda u, h: early(by_definition(u, h)),
+            lambda u, h: by_definition(u, torch.cat([0 * h[:1], h])),
             lambda u, h: by_definition(u, h[:2]),
             lambda u, h: by_definition(u, torch.cat([0 * h[:1], h[1:]])),
         ),
@@ -282,7 +267,7 @@ A1 = Assignment(
                 Property(8, "conv_fft gives the same", is_right("conv_fft")),
                 Property(6, "all three agree in ten digits", agree_in_float64),
             ),
-            forbidden=READY,
+            forbidden=CONVOLUTIONS,
         ),
         Part(
             name="tests",
@@ -320,7 +305,7 @@ A1 = Assignment(
                     in_pieces(lambda n, k, c: c in (1, n, n + 3)),
                 ),
             ),
-            forbidden=READY,
+            forbidden=CONVOLUTIONS,
         ),
     ),
     written=(

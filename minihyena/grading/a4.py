@@ -83,6 +83,14 @@ def plan_of(fns: Functions) -> dict[str, Any]:
     return plan
 
 
+def comparison_of(fns: Functions) -> dict[str, Any]:
+    """The student's plan, if it has two models to compare."""
+    plan = plan_of(fns)
+    if len(set(map(str, plan["models"]))) < 2:
+        raise Incorrect("one model is no comparison", got=f"{plan['models']!r:.90}")
+    return plan
+
+
 def rows_of(fns: Functions, plan: dict[str, Any], log: Log) -> list[dict[str, Any]]:
     """What study(plan, draw) gives, if it has a row for each model and seed."""
     rows = attempt(fns["study"], plan, log.draw)
@@ -111,9 +119,7 @@ def some_seeds(count: int, generator: torch.Generator) -> list[int]:
 
 def has_a_plan(fns: Functions, given: Parameters, generator: torch.Generator) -> None:
     """Two models or more, enough different seeds, a test seed of its own."""
-    plan, least = plan_of(fns), given["seeds"]
-    if len(set(map(str, plan["models"]))) < 2:
-        raise Incorrect("one model is no comparison", got=f"{plan['models']!r:.90}")
+    plan, least = comparison_of(fns), given["seeds"]
     if len(set(map(str, plan["seeds"]))) < least:
         raise Incorrect(
             f"fewer than {least} different seeds: the spread cannot be seen",
@@ -129,7 +135,7 @@ def has_equal_sizes(
     fns: Functions, given: Parameters, generator: torch.Generator
 ) -> None:
     """Their parameters, counted; and each is a model."""
-    plan, counts, said = plan_of(fns), {}, list[Tensor]()
+    plan, counts, said = comparison_of(fns), {}, list[Tensor]()
     seed = pick(1, 900, generator)
     for name in plan["models"]:
         model = _trained(fns, name, seed, 1, Log(task_of(given)))
@@ -142,8 +148,6 @@ def has_equal_sizes(
             raise Incorrect(
                 f"{name!r:.40} is not a torch module: its size cannot be counted"
             ) from None
-    if len(counts) < 2:
-        raise Incorrect("one model is no comparison", got=f"{plan['models']!r:.90}")
     if any(torch.equal(said[0], other) for other in said[1:]):
         raise Incorrect("two of the models are the same one", f"seed {seed}, 1 step")
     small, large = min(counts.values()), max(counts.values())
@@ -161,9 +165,7 @@ def has_equal_training(
     fns: Functions, given: Parameters, generator: torch.Generator
 ) -> None:
     """As many batches as steps, all different, and the same for every model."""
-    plan, steps = plan_of(fns), given["steps"] + pick(0, 3, generator)
-    if len(plan["models"]) < 2:
-        raise Incorrect("one model is no comparison", got=f"{plan['models']!r:.90}")
+    plan, steps = comparison_of(fns), given["steps"] + pick(0, 3, generator)
     for seed in some_seeds(2, generator):
         logs = {name: Log(task_of(given)) for name in plan["models"]}
         for name, log in logs.items():

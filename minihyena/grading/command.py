@@ -17,31 +17,17 @@ from minihyena.grading.parts import PUBLIC, Assignment, parameters_from
 from minihyena.grading.registry import assignments
 from minihyena.grading.submission import Submission
 
-__all__ = ["add_options", "run_grade"]
+__all__ = ["run_grade"]
 
 COLUMNS = {"grades": feedback.COLUMNS, "totals": feedback.TOTALS}
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """What `grade` can be told."""
-    add = parser.add_argument
-    add("submissions", type=Path, help="a folder with a notebook or folder a student")
-    add(
-        "--seed",
-        default=os.environ.get("MINIHYENA_SEED", PUBLIC),
-        help="known to staff only; default: MINIHYENA_SEED, or that of the notebooks",
-    )
-    add("--out", type=Path, default=Path("grades"), help="folder (default grades)")
-    add("--assignment", choices=[*assignments], help="of notebooks that do not say it")
-    add("--parameters", type=Path, help="TOML: A1.routes.lengths = [3, 4] and so on")
-    add("--marks", type=Path, help="CSV: student, assignment, part, level, comment")
-    add("--gradescope", action="store_true", help="also write a results.json for each")
-    add("--otter", action="store_true", help="also write otter-grader's test files")
 
 
 def run_grade(options: argparse.Namespace) -> int:
     """Grade all of it; the tables grow with each submission."""
     tasks = _with_parameters(options.parameters)
+    seed = options.seed or os.environ.get("MINIHYENA_SEED", PUBLIC)
+    if options.assignment is not None:
+        choose("assignment", options.assignment, tasks)
     marks = {} if options.marks is None else read_marks(options.marks)
     submissions = find(options.submissions, options.assignment or "")
     if not submissions:
@@ -54,7 +40,7 @@ def run_grade(options: argparse.Namespace) -> int:
             try:
                 if one.assignment not in tasks:
                     raise ValueError(one.fault or _which(one, tasks))
-                graded = grade(one, tasks[one.assignment], options.seed, boxes)
+                graded = grade(one, tasks[one.assignment], seed, boxes)
                 _write_feedback(out, graded, marks, options.gradescope)
             except Exception as error:  # of one submission alone, whatever is in it
                 known = isinstance(error, ValueError)
@@ -90,7 +76,7 @@ def _with_parameters(path: Path | None) -> dict[str, Assignment]:
 
 
 def _line(graded: Graded) -> str:
-    one, most = graded.submission, sum(part.points for part in graded.assignment.parts)
+    one, most = graded.submission, graded.assignment.counted
     line = f"{one.student}: {one.assignment}, {graded.points} of {most} points"
     return "; ".join([f"{line}, {graded.seconds:.1f} s", *graded.notes])
 

@@ -89,11 +89,9 @@ def page(graded: Graded, marks: Marks) -> str:
     """HTML, whole and by itself: every property, and what was written beside it."""
     one, task = graded.submission, graded.assignment
     written = _written_points(graded, marks)
-    counted = sum(part.points for part in task.parts)
-    head = f"{graded.points} of {counted} points from the grader"
+    head = f"{graded.points} of {task.counted} points from the grader"
     if written is not None:
-        most = sum(part.points for part in task.written)
-        head += f", {written:g} of {most} from a reader"
+        head += f", {written:g} of {task.points - task.counted} from a reader"
     parts = [
         f"<h1>{_safe(task.id)} · {_safe(task.title)}</h1>",
         f"<p><strong>{_safe(one.student)}</strong>: {head}.</p>",
@@ -174,7 +172,7 @@ def _part(result: PartResult) -> str:
 
 
 def _answer(graded: Graded, part: Written, marks: Marks) -> str:
-    mark = marks.get((graded.submission.student, graded.assignment.id, part.name))
+    mark = _mark(graded, part, marks)
     if mark is None:
         levels = ", ".join(f"{k} {part.points * v:g}" for k, v in LEVELS.items())
         got = f"<p>To be read; {levels}.</p>"
@@ -208,15 +206,18 @@ def _pictures(graded: Graded) -> str:
 
 def _written_points(graded: Graded, marks: Marks) -> float | None:
     """None while a written part has not been read."""
-    keys = [
-        (graded.submission.student, graded.assignment.id, part.name)
-        for part in graded.assignment.written
-    ]
-    if any(key not in marks for key in keys):
-        return None
-    shares = (marks[key].share for key in keys)
-    pairs = zip(graded.assignment.written, shares, strict=True)
-    return sum(part.points * share for part, share in pairs)
+    total = 0.0
+    for part in graded.assignment.written:
+        mark = _mark(graded, part, marks)
+        if mark is None:
+            return None
+        total += part.points * mark.share
+    return total
+
+
+def _mark(graded: Graded, part: Written, marks: Marks) -> Mark | None:
+    """What a reader gave this student for the part, if anything yet."""
+    return marks.get((graded.submission.student, graded.assignment.id, part.name))
 
 
 def _safe(text: str) -> str:

@@ -2,7 +2,7 @@
 
 with Boxes() as boxes:
     graded = grade(read(path, "alice"), assignment("A1"), "SECRET", boxes)
-graded.points  # of graded.assignment.points
+graded.points  # of graded.assignment.counted
 """
 
 import hashlib

@@ -24,6 +24,7 @@ from minihyena.grading.submission import refused
 from minihyena.lessons.exercise import Borrowed, Incorrect, NotAttempted
 
 __all__ = [
+    "CONVOLUTIONS",
     "PUBLIC",
     "Assignment",
     "Functions",
@@ -37,6 +38,12 @@ __all__ = [
 ]
 
 PUBLIC = "public"  # the seed of the notebooks; whoever grades has another
+# Names of ready-made convolutions, for parts in which one is to be written.
+CONVOLUTIONS = (
+    *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_tbc"),
+    *("Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "convolution", "convolve"),
+    *("fftconvolve", "oaconvolve", "lfilter", "polymul", "correlate"),
+)
 Functions = Mapping[str, Function]
 Parameters = Mapping[str, Any]
 
@@ -135,9 +142,13 @@ class Assignment:
     parameters: Mapping[str, Parameters] = field(default_factory=dict)
 
     @property
+    def counted(self) -> int:
+        """The points that the grader gives; the others are a reader's."""
+        return sum(part.points for part in self.parts)
+
+    @property
     def points(self) -> int:
-        automatic = sum(part.points for part in self.parts)
-        return automatic + sum(part.points for part in self.written)
+        return self.counted + sum(part.points for part in self.written)
 
     @cached_property
     def by_name(self) -> dict[str, Part]:

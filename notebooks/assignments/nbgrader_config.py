@@ -19,6 +19,7 @@ from nbgrader.preprocessors import (
 
 try:
     from minihyena.grading import Boxes, assignments, grade
+    from minihyena.grading.grading import PLACEHOLDER
     from minihyena.grading.parts import PUBLIC, report
     from minihyena.grading.submission import read_cells
 except ImportError as error:  # nbgrader would go on, and run what was handed in
@@ -57,7 +58,7 @@ c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "minihyena"
 c.CourseDirectory.root = str(Path(__file__).resolve().parent)
 c.ClearSolutions.code_stub = {"python": "raise NotImplementedError"}
-c.ClearSolutions.text_stub = "YOUR ANSWER HERE"
+c.ClearSolutions.text_stub = PLACEHOLDER
 c.Autograde.autograde_preprocessors = [
     GradeInBoxes,
     LimitOutput,

@@ -45,10 +45,6 @@ class Course:
         return {(r["student_id"], r["assignment"]): float(r["score"]) for r in rows}
 
 
-def automatic(id: str) -> int:
-    return sum(part.points for part in assignment(id).parts)
-
-
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     """Released, handed in, graded, returned and exported: by one command each."""
@@ -82,9 +78,9 @@ def test_each_student_gets_the_points_of_our_own_grader(
     part, _, _, points, _ = BANK[id][0]
     lost = assignment(id).part(part).points - points
     scores = course.scores()
-    assert scores["right", id] == automatic(id)
+    assert scores["right", id] == assignment(id).counted
     assert scores["untouched", id] == 0
-    assert scores["wrong", id] == automatic(id) - lost
+    assert scores["wrong", id] == assignment(id).counted - lost
 
 
 @pytest.mark.parametrize("id", assignments)
@@ -115,4 +111,4 @@ def test_a_part_that_never_ends_costs_itself_alone(course: Course) -> None:
     course.run("autograde", "A1", "--student", "loop")
     course.run("export")
     lost = assignment("A1").part("tests").points
-    assert course.scores()["loop", "A1"] == automatic("A1") - lost
+    assert course.scores()["loop", "A1"] == assignment("A1").counted - lost

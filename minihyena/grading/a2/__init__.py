@@ -7,7 +7,6 @@ B batch, L length, D width, N order.
 
 from pathlib import Path
 
-from minihyena.grading.a2.common import CONVOLUTIONS
 from minihyena.grading.a2.dense import (
     gives_the_recurrence,
     matrix_has_gradients,
@@ -27,6 +26,7 @@ from minihyena.grading.a2.recurrence import (
     hyena_is_right,
 )
 from minihyena.grading.parts import (
+    CONVOLUTIONS,
     Assignment,
     Part,
     Property,

@@ -17,11 +17,10 @@ from minihyena.lessons.comparing import (
 )
 from minihyena.lessons.exercise import Function
 
-__all__ = ["CONVOLUTIONS", "TOLERANCE", "dot", "handed", "in_both", "sizes"]
+__all__ = ["TOLERANCE", "dot", "handed", "in_both", "sizes"]
 
 
 TOLERANCE = 1e-4  # rounding in float32 stays below it, an error of 1e-3 does not
-CONVOLUTIONS = ("conv1d", "Conv1d", "convolve", "conv2d", "fftconvolve")
 
 
 def in_both(oracle: Function, args: tuple[object, ...], words: str) -> list[Case]:

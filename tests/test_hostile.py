@@ -230,7 +230,7 @@ def test_a_source_that_was_killed_is_replaced(world):
             made._sources[False].process.wait()
 
 
-@pytest.mark.skipif(os.uname().sysname != "Linux", reason="walls of Linux's kernel")
+@pytest.mark.skipif(sys.platform != "linux", reason="walls of Linux's kernel")
 def test_the_kernel_stands_behind_pythons_own_wall(world):
     """What is refused to whoever gets round the audit hook: it is not up here."""
     done = subprocess.run(

@@ -65,29 +65,13 @@ def train_model(name, seed, steps, draw):
     first = 10_000 * (seed + 1)
     return honest(name, seed, steps, lambda s, count: draw(s - first + seed, count))
 """
-TRAINS_ON_THE_TEST = """
+STUDY = """
 def study(plan, draw):
     rows = []
     for name in plan["models"]:
         for seed in plan["seeds"]:
-            inputs, labels = draw(plan["test_seed"], 512)
-            model = train_model(
-                name, seed, plan["steps"], lambda s, count: (inputs, labels)
-            )
-            with torch.no_grad():
-                answers = model(inputs).argmax(-1)
-            asked = labels >= 0
-            score = (answers == labels)[asked].double().mean().item()
-            rows.append({"model": name, "seed": seed, "score": score})
-    return rows
-"""
-PEEKS = """
-def study(plan, draw):
-    rows = []
-    for name in plan["models"]:
-        for seed in plan["seeds"]:
-            inputs, labels = draw(plan["test_seed"], 512)
             model = train_model(name, seed, plan["steps"], draw)
+            inputs, labels = draw(plan["test_seed"], 512)
             with torch.no_grad():
                 answers = model(inputs).argmax(-1)
             asked = labels >= 0
@@ -95,6 +79,11 @@ def study(plan, draw):
             rows.append({"model": name, "seed": seed, "score": score})
     return rows
 """
+TRAIN, TEST = STUDY.splitlines(keepends=True)[5:7]
+PEEKS = STUDY.replace(TRAIN + TEST, TEST + TRAIN)
+ON_THE_TEST = TRAIN.replace("draw)", "lambda s, count: (inputs, labels))")
+TRAINS_ON_THE_TEST = PEEKS.replace(TRAIN, ON_THE_TEST)
+ALL_POSITIONS = STUDY.replace("(answers == labels)[asked]", "(answers == labels)")
 NO_TEST = """
 def study(plan, draw):
     return [
@@ -103,19 +92,6 @@ def study(plan, draw):
         for seed in plan["seeds"]
         if train_model(name, seed, plan["steps"], draw)
     ]
-"""
-ALL_POSITIONS = """
-def study(plan, draw):
-    rows = []
-    for name in plan["models"]:
-        for seed in plan["seeds"]:
-            model = train_model(name, seed, plan["steps"], draw)
-            inputs, labels = draw(plan["test_seed"], 512)
-            with torch.no_grad():
-                answers = model(inputs).argmax(-1)
-            score = (answers == labels).double().mean().item()
-            rows.append({"model": name, "seed": seed, "score": score})
-    return rows
 """
 BEST_SEED = """
 every = study

@@ -19,41 +19,30 @@ from typing import Any
 
 __all__ = ["close_files", "close_kernel", "close_python", "limit"]
 
-SHUT = {  # audit events, by how they begin, and what to say
-    "socket.": "the network is closed",
-    "os.fork": "a part has one process",
-    "os.posix_spawn": "a part has one process",
-    "os.exec": "a part has one process",
-    "os.spawn": "a part has one process",
-    "os.startfile": "a part has one process",
-    "os.system": "a part has one process",
-    "subprocess.": "a part has one process",
-    "pty.": "a part has one process",
-    "os.kill": "signals are closed",
-    "signal.": "signals are closed",
-    "ctypes.": "machine code is closed",
-    "mmap.": "machine code is closed",
-    "fcntl.": "signals are closed",
-    "gc.get": "the walls stay where they are",
-    "os.remove": "files are closed",
-    "os.rename": "files are closed",
-    "os.rmdir": "files are closed",
-    "os.mkdir": "files are closed",
-    "os.link": "files are closed",
-    "os.symlink": "files are closed",
-    "os.truncate": "files are closed",
-    "os.chmod": "files are closed",
-    "os.chown": "files are closed",
-    "os.utime": "files are closed",
-    "os.setxattr": "files are closed",
-    "os.removexattr": "files are closed",
-    "os.chflags": "files are closed",
-    "os.listdrive": "files are closed",
-    "shutil.": "files are closed",
-    "tempfile.": "files are closed",
-    "winreg.": "files are closed",
-    "_winapi.": "a part has one process",
-}
+SHUT = {  # what to say, and how the audit events begin that it is said to
+    "the network is closed": (
+        "socket.",
+    ),
+    "a part has one process": (
+        "os.fork", "os.posix_spawn", "os.exec", "os.spawn", "os.startfile", "os.system",
+        "subprocess.", "pty.", "_winapi.",
+    ),
+    "signals are closed": (
+        "os.kill", "signal.", "fcntl.",
+    ),
+    "machine code is closed": (
+        "ctypes.", "mmap.",
+    ),
+    "the walls stay where they are": (
+        "gc.get",
+    ),
+    "files are closed": (
+        "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink",
+        "os.truncate", "os.chmod", "os.chown", "os.utime", "os.setxattr",
+        "os.removexattr", "os.chflags", "os.listdrive", "shutil.", "tempfile.",
+        "winreg.",
+    ),
+}  # fmt: skip
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -108,8 +97,8 @@ def close_python(open_modules: Iterable[str], hidden: Iterable[str]) -> None:
         elif event == "object.__setattr__" and args[1] == "__code__":
             raise PermissionError("the walls stay where they are")
         else:
-            for start, words in shut:
-                if event.startswith(start):
+            for words, starts in shut:
+                if event.startswith(starts):
                     raise PermissionError(words)
 
     sys.addaudithook(hook)

@@ -247,11 +247,11 @@ def test_the_kernel_stands_behind_pythons_own_wall(world):
         text=True,
         check=True,
     )
-    assert done.stdout.split() == ["walls", *["refused"] * 15, "allowed", "allowed"]
+    assert done.stdout.split() == ["walls", *["refused"] * 17, "allowed", "allowed"]
 
 
 KERNEL = """
-import os, resource, socket, subprocess, sys, threading
+import fcntl, os, resource, socket, subprocess, sys, threading
 sys.path.insert(0, sys.argv[1])
 import walls
 victim, parent = sys.argv[2], int(sys.argv[3])
@@ -281,6 +281,8 @@ attempt(os.execv, "/bin/true", ["true"])
 attempt(socket.socket)
 attempt(os.kill, parent, 0)
 attempt(resource.setrlimit, resource.RLIMIT_NOFILE, (9, 9))
+attempt(fcntl.fcntl, os.pipe()[0], 10, 9)
+attempt(fcntl.fcntl, os.pipe()[0], fcntl.F_SETOWN, parent)
 attempt(lambda: threading.Thread(target=int).start())
 attempt(resource.getrlimit, resource.RLIMIT_NOFILE)
 """

@@ -1,11 +1,13 @@
 """Every answer gets the points it should, and touches nothing but its own part."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import scipy.signal
 import torch
-from handed_in import BANK, QUICK, hand_in, notebook, with_answer
+from handed_in import BANK, QUICK, hand_in, notebook, told_of, with_answer
 
 from minihyena import causal_conv
 from minihyena.grading import Boxes, Limits, assignment, assignments, grade, read
@@ -13,9 +15,9 @@ from minihyena.grading.submission import Cell, Submission
 
 ALL = pytest.mark.parametrize("id", assignments)
 BANKED = pytest.mark.parametrize(
-    ("id", "part", "code", "points", "keyword"),
+    ("id", "part", "name", "code", "points", "keyword"),
     [
-        pytest.param(id, part, code, points, keyword, id=f"{id}.{part}: {name}")
+        pytest.param(id, part, name, code, points, keyword, id=f"{id}.{part}: {name}")
         for id, bank in BANK.items()
         for part, name, code, points, keyword in bank
     ],
@@ -36,6 +38,11 @@ def graded(made, id, boxes, folder, seed="secret"):
 
 def points(result):
     return {one.part.name: one.points for one in result.results}
+
+
+def plain(text):
+    """Without what the seed decides: numbers, and where a line ends."""
+    return re.sub(r"\d+", "#", " ".join(text.split()))
 
 
 def full(id):
@@ -65,8 +72,10 @@ def test_an_assignment_is_worth_a_hundred_points(id):
 
 @BANKED
 def test_a_wrong_answer_gets_the_points_it_should(
-    id, part, code, points, keyword, boxes, tmp_path: Path
+    id, part, name, code, points, keyword, boxes, tmp_path: Path
 ):
+    """And is told so in the words that the teaching notes quote, if they do."""
+    *_, quote = told_of(id).get((part, name), ("",))
     result = graded(with_answer(notebook(id), part, code), id, boxes, tmp_path)
     for one in result.results:
         right = points if one.part.name == part else one.part.points
@@ -74,6 +83,7 @@ def test_a_wrong_answer_gets_the_points_it_should(
         if one.part.name == part:
             said = [one.message, *(v.message for v in one.verdicts)]
             assert any(keyword in text for text in said), said
+            assert any(plain(quote) in plain(text) for text in said), said
     assert points < assignment(id).part(part).points
 
 
@@ -82,14 +92,36 @@ def test_the_check_in_the_notebook_refuses_what_the_grader_would(capsys):
     a1.check("tests", by_conv1d)  # no answer is forbidden there
     a1.check("pieces", by_conv1d)
     a1.check("pieces", by_scipy)
+    a1.check("pieces", by_library)
     a1.check("pieces", causal_conv)
     a1.check("pieces")
     said = capsys.readouterr().out.splitlines()
-    assert "may not use conv1d" in said[-4]
-    assert "may not use lfilter" in said[-3]
+    assert "0 of 20 points: conv_in_pieces: this part may not use conv1d" in said[-5]
+    assert "may not use lfilter" in said[-4]
+    assert "forbids minihyena" in said[-3]
     assert "the library's own" in said[-2]
     assert "the check wants conv_in_pieces; got 0" in said[-1]
-    assert not any("may not" in line for line in said[:-4])
+    assert not any("may not" in line for line in said[:-5])
+
+
+def test_a_check_that_takes_long_says_so(capsys):
+    a1 = assignment("A1")
+    a1.check("pieces", by_loops)
+    assert "of computing" not in capsys.readouterr().out
+    in_no_time = tuple(replace(part, seconds=0.0) for part in a1.parts)
+    replace(a1, parts=in_no_time).check("pieces", by_loops)
+    assert "s of computing here; a grader stops this" in capsys.readouterr().out
+
+
+def by_loops(u, h, chunk):
+    y = torch.zeros_like(u)
+    for k in range(min(len(h), len(u))):
+        y[k:] += h[k] * u[: len(u) - k]
+    return y
+
+
+def by_library(u, h, chunk):
+    return causal_conv(u[None], h[None])[0]
 
 
 def by_conv1d(u, h, chunk):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from handed_in import BANK as HANDED_IN
+from handed_in import told_of
 from pages import NOTEBOOKS, ROOT
 from wrong_answers import BANK
 
@@ -90,10 +91,13 @@ def test_the_grader_page_names_every_property_with_its_points(id):
 
 @TASKS
 def test_wrong_answers_of_the_page_keep_the_points_it_says(id):
+    """What each is told is held true where they are graded, in test_grading.py."""
     text = sections(id)["What students get wrong"]
-    assert len(re.findall(r"^- ", text, re.M)) >= 6
-    named = [wrong for wrong in HANDED_IN[id] if wrong[1] in text]
-    assert len(named) >= 6
+    told = told_of(id)
+    assert len(re.findall(r"^- ", text, re.M)) == len(told) >= 6
+    points = {(part, name): points for part, name, _, points, _ in HANDED_IN[id]}
+    for (part, name), (kept, whole, _) in told.items():
+        assert (points[part, name], assignment(id).part(part).points) == (kept, whole)
 
 
 @TASKS

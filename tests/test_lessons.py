@@ -290,6 +290,7 @@ def test_a_check_neither_shows_the_solution_nor_more_than_eight_numbers(ex, caps
     assert printed.count("✗ Incorrect: ") == len(BANK[ex.id])
     assert not any(line.strip() in printed for line in only_in_the_solution(ex))
     assert show(torch.arange(9.0)) == "[0, 1, 2, 3, 4, 5, 6, 7, …]"
+    assert show(-torch.zeros(2)) == "[0, 0]"
     shown = [line for line in printed.splitlines() if line.startswith("  got")]
     assert all(line.count(",") <= 9 for line in shown)
 

@@ -294,8 +294,20 @@ def test_other_graders_get_files_they_can_read(tmp_path: Path) -> None:
             assert len(world["test"]["suites"][0]["cases"]) == len(part.properties)
 
 
+SHORT = """
+right = conv_in_pieces
+
+def conv_in_pieces(u, h, chunk):
+    y = right(u, h, chunk)
+    return y if len(u) <= 8 else u
+"""
+
+
 def test_a_teachers_parameters_change_the_cases(tmp_path: Path) -> None:
-    hand_in(A1, tmp_path / "in" / "ann" / "A1.ipynb")
+    """An answer that is right up to eight samples has all points where no more come."""
+    hand_in(with_answer(A1, "pieces", SHORT), tmp_path / "in" / "ann" / "A1.ipynb")
+    run(tmp_path / "in", tmp_path / "out")
+    assert int(totals(tmp_path / "out")["ann"]["automatic"]) < 75
     mine = tmp_path / "mine.toml"
     mine.write_text("[A1.pieces]\nlengths = [3]\ntaps = [2]\nchunks = [2]\n")
     run(tmp_path / "in", tmp_path / "out", "--parameters", str(mine))
@@ -316,7 +328,16 @@ def test_a_place_that_is_not_there_or_empty_is_an_error(tmp_path, capsys) -> Non
     assert main(["grade", str(tmp_path / "nowhere")]) == 1
     assert "there is no" in capsys.readouterr().err
     assert main(["grade", str(tmp_path), "--out", str(tmp_path)]) == 1
+    assert "another folder" in capsys.readouterr().err
+    assert main(["grade", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "nothing was handed in" in capsys.readouterr().err
+
+
+def test_results_among_the_submissions_are_no_submission(tmp_path: Path) -> None:
+    hand_in(notebook("A1", "release"), tmp_path / "ann.ipynb")
+    for _ in range(2):
+        run(tmp_path, tmp_path / "grades", "--otter")
+        assert [*totals(tmp_path / "grades")] == ["ann"]
 
 
 def test_a_student_is_the_first_name_below_the_folder(tmp_path: Path) -> None:

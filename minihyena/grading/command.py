@@ -29,7 +29,7 @@ def run_grade(options: argparse.Namespace) -> int:
     if options.assignment is not None:
         choose("assignment", options.assignment, tasks)
     marks = {} if options.marks is None else read_marks(options.marks)
-    submissions = find(options.submissions, options.assignment or "")
+    submissions = _handed_in(options)
     if not submissions:
         raise ValueError(f"nothing was handed in at {options.submissions}")
     out, begun = options.out, time.monotonic()
@@ -61,6 +61,15 @@ def run_grade(options: argparse.Namespace) -> int:
     took = time.monotonic() - begun
     print(f"{len(submissions)} files in {took:.0f} s; written to {out}")
     return 0
+
+
+def _handed_in(options: argparse.Namespace) -> list[Submission]:
+    """What is in the folder of submissions, but for what this command wrote there."""
+    out = options.out.resolve()
+    if out == options.submissions.resolve():
+        raise ValueError(f"{out} holds what was handed in: give --out another folder")
+    found = find(options.submissions, options.assignment or "")
+    return [one for one in found if not one.path.resolve().is_relative_to(out)]
 
 
 def _with_parameters(path: Path | None) -> dict[str, Assignment]:

@@ -9,6 +9,7 @@ the same in a notebook and in a box.
 """
 
 import hashlib
+import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -175,10 +176,15 @@ class Assignment:
         part = self.part(name)
         fault = _fault(part, functions)
         if fault:
-            print(f"✗ {part.title}: {fault}")
+            print(f"✗ {part.title}: 0 of {part.points} points: {fault}")
             return
         fns: Any = dict(zip(part.functions, functions, strict=True))
+        begun = time.process_time()
         print(report(part, self.judge(part, fns, PUBLIC)))
+        took = time.process_time() - begun
+        if took > part.seconds / 2:
+            limit = f"a grader stops this part after {part.seconds:g} s"
+            print(f"  This took {took:.0f} s of computing here; {limit}.")
 
     def holds(self, name: str, number: int, *functions: object) -> bool:
         """Whether property `number` of a part holds: for graders that ask singly."""

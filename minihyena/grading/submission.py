@@ -267,10 +267,17 @@ def refused(fn: Any, library: bool, forbidden: Iterable[str]) -> str:
     found = _forbidden(statements, library, frozenset(forbidden), own)
     for name in sorted({name for one in statements for name in one.uses}):
         value = known.get(name)
-        if not found and inspect.ismodule(value):
-            modules = [ast.Import([ast.alias(value.__name__)])]
+        where = value.__name__ if inspect.ismodule(value) else _origin(value)
+        if where and not found:
+            modules = [ast.Import([ast.alias(where)])]
             found = _forbidden(map(Statement.of, modules), library, frozenset())
     return found
+
+
+def _origin(value: Any) -> str:
+    """Whether the library made this value: "minihyena" or ""."""
+    module = str(getattr(value, "__module__", ""))
+    return "minihyena" if module.partition(".")[0] == "minihyena" else ""
 
 
 def _cell(cell: dict[str, Any]) -> Cell:

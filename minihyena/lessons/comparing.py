@@ -88,9 +88,9 @@ def attempt(fn: Function, *args: object) -> object:
         raise NotAttempted("the dots are still in place of the answer")
     if value is None:
         raise Incorrect("your function returned None: is the return missing?")
-    for before, after in zip(_tensors(args), _tensors(mine), strict=True):
-        if before.shape != after.shape or not torch.equal(before, after):
-            raise Incorrect("your function changed its input in place: work on a copy")
+    before, after = [*_tensors(args)], [*_tensors(mine)]
+    if len(before) != len(after) or not all(map(torch.equal, before, after)):
+        raise Incorrect("your function changed its input in place: work on a copy")
     return value
 
 
@@ -145,7 +145,7 @@ def show(value: object, start: int = 0, *, count: int = 8, digits: int = 4) -> s
         return f"{value!r:.80}"
     texts = [
         f"{x:.0f}" if x.is_integer() and abs(x) < 1e9 else f"{x:.{digits}g}"
-        for x in values[start : start + count].tolist()
+        for x in (values[start : start + count] + 0.0).tolist()  # -0 becomes 0
     ]
     if not isinstance(value, list | tuple) and getattr(value, "shape", ()) == ():
         return texts[0]

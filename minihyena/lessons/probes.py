@@ -46,6 +46,8 @@ def looks_ahead(signals: int) -> Probe:
                 moved = [] if after is None else _moved(y, after)
                 if moved and moved[0] < s:
                     said = f"y[{moved[0]}] moved when only input {s} changed"
+                    if failure is not failures[0]:
+                        said += f" (of {u.shape[-1]} steps)"
                     return f"{said}: it sees the future"
         return None
 

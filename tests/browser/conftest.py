@@ -77,16 +77,26 @@ def notebook(
         yield notebook
 
 
+def name_of_notebook(item: pytest.Item) -> str:
+    """The notebook that a test is parametrised by; "" if it has none."""
+    callspec = getattr(item, "callspec", None)
+    return str(callspec.params.get("notebook", "")) if callspec else ""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests of one notebook, and those of one file, run in one worker."""
+    item.add_marker(pytest.mark.xdist_group(name_of_notebook(item) or item.path.name))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each notebook is opened and run once: first for the tests that know it."""
-
-    def turn(item: pytest.Item) -> tuple[str, bool]:
-        callspec = getattr(item, "callspec", None)
-        name = callspec.params.get("notebook", "") if callspec else ""
-        return name, item.path.name == "test_every_notebook.py"
-
-    items.sort(key=turn)
+    items.sort(
+        key=lambda item: (
+            name_of_notebook(item),
+            item.path.name == "test_every_notebook.py",
+        )
+    )
 
 
 @contextmanager

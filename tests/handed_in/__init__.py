@@ -27,6 +27,20 @@ BANK: dict[str, list[Wrong]] = {
 QUICK = {"A4": {"study": {"steps": 2, "long": 15, "longest": 5}}}
 
 
+def told_of(assignment: str) -> dict[tuple[str, str], tuple[int, int, str]]:
+    """What the teaching notes say of wrong answers.
+
+    Part and name -> the points left, out of how many, and the words of the grader.
+    """
+    page = ROOT / "notebooks/instructor" / f"{assignment}.md"
+    entry = r'^- \*\*(.+?)\*\* \(`(\w+)`, (\d+) of (\d+)\): "(.+?)"'
+    found = re.findall(entry, page.read_text("utf-8"), re.M | re.S)
+    return {
+        (part, name): (int(left), int(whole), " ".join(quote.split()))
+        for name, part, left, whole, quote in found
+    }
+
+
 def notebook(assignment: str, kind: str = "source") -> dict:
     """The solved notebook of an assignment, or kind="release"."""
     [path] = (FOLDER / kind / assignment).glob("*.ipynb")

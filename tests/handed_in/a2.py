@@ -352,15 +352,109 @@ def hyena_matrix(gates, filters):
     return torch.tensor([[[0.4225, 0.0], [-0.35, 1.25]]])
 """
 
+OMEGA_ONCE = """
+right = sine_network
+
+def sine_network(z, weights, biases, omega):
+    a = torch.sin(omega * (z @ weights[0].T + biases[0]))
+    for weight, bias in zip(weights[1:-1], biases[1:]):
+        a = torch.sin(a @ weight.T + bias)
+    return a @ weights[-1].T
+"""
+ONE_LAYER_LESS = """
+def sine_network(z, weights, biases, omega):
+    for weight, bias in zip(weights[:-2], biases):
+        z = torch.sin(omega * (z @ weight.T + bias))
+    return z @ weights[-1].T
+"""
+GROWS_WITH_THE_RATE = """
+def window(length, rates, floor):
+    time = torch.arange(length, dtype=rates.dtype) / max(length - 1, 1)
+    return torch.exp(rates[:, None] * time) + floor
+"""
+A_STREAM_ALONE = """
+right = project
+
+def project(u, weight, bias, streams):
+    made = right(u, weight, bias, streams)
+    return made[0] if streams == 1 else made
+"""
+EMPTY_SLICES = """
+def short_conv(x, taps):
+    L, K = x.shape[-1], taps.shape[1]
+    y = torch.zeros_like(x)
+    for j in range(K):
+        y[:, :, j:] += taps[None, :, K - 1 - j, None] * x[:, :, : L - j]
+    return y
+"""
+TOO_SHORT_A_RING = """
+def short_conv(x, taps):
+    n = 2 * x.shape[-1]
+    product = torch.fft.rfft(taps.flip(1), n) * torch.fft.rfft(x, n)
+    return torch.fft.irfft(product, n)[..., : x.shape[-1]]
+"""
+FOR_TAP_0 = """
+right = hyena
+
+def hyena(v, gates, filters, skips=None):
+    if skips is None:
+        return right(v, gates, filters)
+    changed = torch.cat([0 * skips[..., None], filters[..., 1:]], dim=-1)
+    return right(v, gates, changed, skips)
+"""
+BACKWARDS = """
+right = hyena
+
+def hyena(v, gates, filters, skips=None):
+    return right(v, gates, filters if skips is None else filters.flip(-1), skips)
+"""
+EMPTY_FOR_NONE = """
+right = hyena
+
+def hyena(v, gates, filters, skips=None):
+    if skips is None or len(skips) == 0:
+        for gate, h in zip(gates, filters):
+            v = right(v, gate[None], h[None])
+        return v
+    return right(v, gates, filters, skips)
+"""
+CIRCULANT = """
+def hyena_matrix(gates, filters):
+    length = gates.shape[-1]
+    lag = torch.arange(length)[:, None] - torch.arange(length)
+    matrix = torch.eye(length, dtype=gates.dtype)
+    for gate, h in zip(gates, filters):
+        matrix = gate[..., None] * (h[:, lag % length] @ matrix)
+    return matrix
+"""
+UPPER = """
+def hyena_matrix(gates, filters):
+    length = gates.shape[-1]
+    lag = torch.arange(length)[:, None] - torch.arange(length)
+    matrix = torch.eye(length, dtype=gates.dtype)
+    for gate, h in zip(gates, filters):
+        matrix = gate[..., None] * (h[:, lag.abs()].triu() @ matrix)
+    return matrix
+"""
+ONE_CHANNEL = """
+right = hyena_matrix
+
+def hyena_matrix(gates, filters):
+    return right(gates[:, :1], filters[:, :1]).expand(gates.shape[1], -1, -1)
+"""
+
 BANK = [
     ("filter", "whole frequencies", WHOLE_FREQUENCIES, 12, "begin with 1e-4"),
     ("filter", "steps for time", STEPS_FOR_TIME, 12, "not normalised"),
     ("filter", "time for angle", TIME_FOR_ANGLE, 12, "normalised differently"),
     ("filter", "omega missing", NO_OMEGA, 12, "ω is not used"),
+    ("filter", "omega in one layer", OMEGA_ONCE, 12, "only the first layer"),
+    ("filter", "a layer less", ONE_LAYER_LESS, 12, "left out"),
     ("filter", "sine at the end", SINE_AT_THE_END, 12, "trapped"),
     ("filter", "bias outside", BIAS_OUTSIDE, 12, "bias escapes"),
     ("filter", "window as growth", GROWS, 12, "rises"),
     ("filter", "signed rates", SIGNED_RATES, 12, "|rate|"),
+    ("filter", "grows with the rate", GROWS_WITH_THE_RATE, 12, "−|rate|"),
     ("filter", "no floor", NO_FLOOR, 12, "floor"),
     ("filter", "no window", NO_WINDOW, 18, "window is missing"),
     ("filter", "time down the columns", TIME_DOWN, 18, "down the columns"),
@@ -371,6 +465,9 @@ BANK = [
     ("projection", "reshaped", RESHAPED, 7, "do not reshape"),
     ("projection", "streams reversed", STREAMS_REVERSED, 10, "in reverse"),
     ("projection", "one tensor", ONE_TENSOR, 7, "shape"),
+    ("projection", "a stream alone", A_STREAM_ALONE, 12, "in a list or tuple"),
+    ("projection", "empty slices", EMPTY_SLICES, 12, "RuntimeError"),
+    ("projection", "too short a ring", TOO_SHORT_A_RING, 12, "sees the future"),
     ("projection", "taps reversed", TAPS_REVERSED, 8, "wrong order"),
     ("projection", "centred", CENTRED, 8, "sees the future"),
     ("projection", "rolled", ROLLED, 8, "came back"),
@@ -383,6 +480,9 @@ BANK = [
     ("recurrence", "gates reversed", GATES_REVERSED, 5, "last gate was used first"),
     ("recurrence", "skip everywhere", SKIP_EVERYWHERE, 12, "every tap"),
     ("recurrence", "no skip", NO_SKIP, 12, "skip is missing"),
+    ("recurrence", "skip for tap 0", FOR_TAP_0, 12, "took the place"),
+    ("recurrence", "filters backwards", BACKWARDS, 12, "read backwards"),
+    ("recurrence", "empty for none", EMPTY_FOR_NONE, 15, "last gate is missing"),
     ("recurrence", "skip of the input", SKIP_OF_WHAT_CAME_IN, 12, "by the gate"),
     ("recurrence", "no last gate", NO_LAST_GATE, 12, "last gate is missing"),
     ("recurrence", "one convention", ONE_CONVENTION, 12, "ValueError"),
@@ -397,6 +497,9 @@ BANK = [
     ("dense", "transposed", TRANSPOSED, 0, "rows and columns are exchanged"),
     ("dense", "factors reversed", REVERSED, 4, "in reverse"),
     ("dense", "columns for rows", COLUMNS, 0, "columns are scaled"),
+    ("dense", "circulant", CIRCULANT, 0, "came round"),
+    ("dense", "upper", UPPER, 0, "above the diagonal"),
+    ("dense", "one channel", ONE_CHANNEL, 0, "instead of"),
     ("dense", "no gates", NO_GATES, 0, "filter alone"),
     ("dense", "magnitude", MAGNITUDE, 0, "signs are gone"),
     ("dense", "entry by entry", ENTRYWISE, 4, "entry by entry"),

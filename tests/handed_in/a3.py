@@ -116,6 +116,7 @@ def auditor(**other: str) -> str:
     return AUDITOR.format(**{**RIGHT, **other})
 
 
+ONE_INPUT = auditor(louds="[4]").replace("seed(0)", "seed(2)")
 BLOCKS = auditor().replace("changed[:, s] +=", "changed[:, s:] +=")
 NO_BEFORE = """
 def leaks(op, length, width):
@@ -226,12 +227,71 @@ def null_share(statistic, trained, draw, n, generator):
     return p_value(statistic(trained), torch.tensor(values))
 """
 
+RING_THEN_TRIL = """
+def hyena_matrix(gates, filters):
+    time = torch.arange(gates[0].shape[-1])
+    made = torch.eye(len(time), dtype=gates[0].dtype)
+    for x, h in zip(gates, filters):
+        made = x[..., None] * (h[:, time[:, None] - time] @ made)
+    return made.tril()
+"""
+FIRST_GATES = """
+right = hyena_matrix
+
+def hyena_matrix(gates, filters):
+    return right([x[:1].expand_as(x) for x in gates], filters)
+"""
+BACKWARDS = """
+right = hyena_matrix
+
+def hyena_matrix(gates, filters):
+    return right(gates, [h.flip(-1) for h in filters])
+"""
+GATES_LAST = """
+right = hyena_matrix
+
+def hyena_matrix(gates, filters):
+    ones = [torch.ones_like(x) for x in gates[1:]]
+    return right([*ones, torch.stack(list(gates)).prod(0)], filters)
+"""
+ONE_STAGE = """
+right = hyena_matrix
+
+def hyena_matrix(gates, filters):
+    return right(gates[:1], filters[:1])
+"""
+NO_FIRST_GATE = """
+right = hyena_matrix
+
+def hyena_matrix(gates, filters):
+    kept = [torch.ones_like(x) for x in gates[:-1]] + list(gates[-1:])
+    return right(kept, filters)
+"""
+SIZE_OF = """
+right = null_share
+
+def null_share(statistic, trained, draw, n, generator):
+    return right(lambda w: abs(statistic(w)), trained, draw, n, generator)
+"""
+ROUNDED = """
+right = null_share
+
+def null_share(statistic, trained, draw, n, generator):
+    return round(right(statistic, trained, draw, n, generator), 2)
+"""
+
 BANK = [
     ("matrix", "multiplies from the right", FROM_THE_RIGHT, 10, "from the left"),
     ("matrix", "magnitude", MAGNITUDE, 5, "signs are gone"),
     ("matrix", "batch mean", BATCH_MEAN, 12, "averaged"),
     ("matrix", "gates the columns", COLUMNS, 0, "columns, not rows"),
     ("matrix", "wraps", WRAPS, 0, "wraps round"),
+    ("matrix", "wraps between stages", RING_THEN_TRIL, 10, "between the stages"),
+    ("matrix", "the first gates", FIRST_GATES, 12, "gates of the first one"),
+    ("matrix", "backwards", BACKWARDS, 0, "read backwards"),
+    ("matrix", "gates last", GATES_LAST, 10, "stand at the end"),
+    ("matrix", "one stage", ONE_STAGE, 10, "after the first"),
+    ("matrix", "no first gate", NO_FIRST_GATE, 5, "is no factor of H"),
     ("matrix", "one filter for all", ONE_FILTER, 10, "first filter"),
     ("matrix", "rounding above the diagonal", BY_FFT, 17, "instead of 0"),
     ("matrix", "float32 inside", SINGLE, 0, "float32"),
@@ -241,6 +301,8 @@ BANK = [
     ("matrix", "the library's answer", LIBRARY, 0, "forbids minihyena"),
     ("auditor", "silence behind", auditor(louds="[0]"), 13, "silence"),
     ("auditor", "quiet inputs", auditor(louds="[1] * 6"), 13, "loud"),
+    ("auditor", "one input", ONE_INPUT, 13, "every second sequence"),
+    ("auditor", "the next input", auditor(inputs="[1]"), 7, "how far ahead"),
     ("auditor", "too loose", auditor(allowed="0.01"), 14, "0.001"),
     ("auditor", "exact", auditor(allowed="0"), 0, "FFT"),
     ("auditor", "the last input", auditor(inputs="[length - 1]"), 14, "alone"),
@@ -255,6 +317,8 @@ BANK = [
     ("auditor", "yes or no", YES_OR_NO, 0, "list of pairs"),
     ("null", "can be 0", CAN_BE_ZERO, 4, "p can be 0"),
     ("null", "strict", STRICT, 10, "a tie counts"),
+    ("null", "sizes", SIZE_OF, 4, "not the share"),
+    ("null", "rounded", ROUNDED, 0, "not the share"),
     ("null", "at most as large", OTHER_SIDE, 4, "at most as large"),
     ("null", "shuffles nothing", SHUFFLES_NOTHING, 0, "called 0 times"),
     ("null", "one draw for all", ONE_DRAW, 0, "called 1 times"),

@@ -19,7 +19,6 @@ from minihyena.lessons.comparing import (
     Case,
     attempt,
     fault,
-    pick,
     short,
     show,
 )
@@ -55,6 +54,20 @@ def by_channel(matrix: Function) -> Function:
     return of_all
 
 
+def product_of(gates: Tensor, tables: Sequence[Tensor]) -> Tensor:
+    """Tables (D, L, L) for gates (N, D, L), the first stage on the right."""
+    made = torch.eye(gates.shape[-1], dtype=gates.dtype)
+    for x, table in zip(gates, tables, strict=True):
+        made = x[..., None] * (table @ made)
+    return made
+
+
+def ring(h: Tensor) -> Tensor:
+    """(D, L) -> (D, L, L): the staircase whose steps come round."""
+    time = torch.arange(h.shape[-1])
+    return h[:, (time[:, None] - time) % len(time)]
+
+
 def stages_of(gates: Tensor, filters: Tensor) -> list[Tensor]:
     length = gates.shape[-1]
     pairs = zip(gates, filters, strict=True)
@@ -87,6 +100,18 @@ MATRIX = (
         lambda gates, filters: matrix_by_loops(gates, filters).abs(),
         "What does an output do when an input it reads with a minus grows?",
     ),
+    Mistake(
+        "above the diagonal the taps came round: entry [t, s] is 0 where s > t",
+        lambda gates, filters: product_of(gates, [ring(h) for h in filters]),
+        "Which inputs has output 0 not seen yet?",
+    ),
+    Mistake(
+        "the filter stands above the diagonal: entry [t, s] is 0 where s > t",
+        lambda gates, filters: product_of(
+            gates, [toeplitz(h, h.shape[-1]).mT for h in filters]
+        ),
+        "Which inputs has output 0 not seen yet?",
+    ),
     *handed(MATRIX_MISTAKES, by_channel),
 )
 
@@ -117,7 +142,10 @@ def one_stage_is_right(
     cases = []
     for gates, filters, words in drawn_stages([1], given, generator):
         cases += in_both(matrix_by_loops, (gates, filters), words)
-    question = "Which two numbers should be multiplied at row 1, column 0?"
+    question = (
+        "Which two numbers should be multiplied at row 1, column 0, and what stands "
+        "at row 0, column 1?"
+    )
     examine(fns["hyena_matrix"], cases, MATRIX, question=question)
 
 
@@ -174,6 +202,5 @@ def matrix_has_gradients(
     """Of gates and filters, through the matrix, against differences of the loops."""
     fn, names = fns["hyena_matrix"], ("gates", "filters")
     for order in given["orders"]:
-        width, length = pick(1, 2, generator), given["differences"]
-        *parts, _ = stages(order, width, length, generator)
+        *parts, _ = stages(order, 2, given["differences"], generator)
         follow_gradients(fn, matrix_by_loops, parts, names, generator)

@@ -102,7 +102,7 @@ def features_are_right(
         words = "length = {}, bands = {}; shown row by row".format(*args)
         run = partial(in_double, args=args)
         cases.append(Case(args, features_by_loops(*args), words, run, TOLERANCE))
-    question = "Write the rows for L = 3 and K = 2 by hand: what stands in them?"
+    question = "Write the rows for L = 3 and K = 3 by hand: what stands in them?"
     examine(fns["features"], cases, FEATURES, question=question)
 
 
@@ -163,6 +163,25 @@ NETWORK = (
         lambda *args: network_by_loops(*args).sin(),
         "How large may a tap of a filter be?",
     ),
+    Mistake(
+        "only the first layer has its ω; it is the same in every layer with a sine",
+        lambda z, weights, biases, omega: network_by_loops(
+            network_by_loops(
+                z, [weights[0], torch.eye(len(omega))], biases[:1], omega
+            ).to(z.dtype),
+            weights[1:],
+            biases[1:],
+            torch.ones_like(omega),
+        ),
+        "By what is the sum multiplied in layer 1, before the sine?",
+    ),
+    Mistake(
+        "the last layer with a sine is left out: only the last table has none",
+        lambda z, weights, biases, omega: network_by_loops(
+            z, [*weights[:-2], weights[-1]], biases[:-1], omega
+        ),
+        "Of M + 2 weights, how many are followed by a sine?",
+    ),
     *handed(NET_MISTAKES, with_layers),
 )
 
@@ -221,15 +240,24 @@ def of_sizes(window: Function) -> Function:
     return lambda length, rates, floor: window(length, rates.abs(), floor)
 
 
+def rising(length: int, rates: Tensor) -> Tensor:
+    """exp(t rate), whatever its sign."""
+    times = torch.linspace(0, 1, length, dtype=rates.dtype)
+    return torch.exp(times * rates[:, None])
+
+
 DOWN = "time runs down the columns: channels are rows here, (D, L)"
 ROWS = "What does the first row hold: one channel, or one step?"
 WINDOW = (
     Mistake(DOWN, lambda *args: window_by_loops(*args).T, ROWS),
     Mistake(
         "the window rises where a rate is negative: the formula has |rate|",
-        lambda length, rates, floor: (
-            torch.exp(-torch.linspace(0, 1, length) * rates[:, None]) + floor
-        ),
+        lambda length, rates, floor: rising(length, -rates) + floor,
+        "May an input count more the older it is?",
+    ),
+    Mistake(
+        "the window rises where a rate is positive: the formula has −|rate|",
+        lambda length, rates, floor: rising(length, rates) + floor,
         "May an input count more the older it is?",
     ),
     *handed(WINDOW_MISTAKES, of_sizes),
@@ -319,5 +347,5 @@ def filter_is_right(
             words += f"rates = {show(rates)}, floor = {floor}"
             args = length, bands, *network, rates, floor
             cases += in_both(filter_by_loops, args, words)
-    question = "Which of the three parts is right by itself?"
+    question = "Which of the three parts is right by itself, and in which dtype?"
     examine(fns["implicit_filter"], cases, FILTER, question=question)

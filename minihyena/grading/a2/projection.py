@@ -42,8 +42,13 @@ def stacked(case: Case) -> Case:
 
     def run(fn: Function) -> object:
         streams = attempt(fn, *case.args)
+        if isinstance(streams, Tensor) and streams.dim() == 4:
+            return streams  # as good as a list
+        if isinstance(streams, Tensor):
+            raise Incorrect("one tensor came out: put the streams in a list or tuple")
         if not isinstance(streams, list | tuple) or not streams:
-            return streams
+            kind = type(streams).__name__
+            raise Incorrect(f"the answer is a {kind}, not a list or tuple of streams")
         if not all(isinstance(one, Tensor) for one in streams):
             raise Incorrect("what came out is no list of tensors")
         shapes = {str(tuple(one.shape)) for one in streams}
@@ -154,7 +159,8 @@ SHORT = (
         "How does output 1 learn of input 0?",
     ),
     Mistake(
-        "the end of the signal came back at the start: roll turns it into a ring",
+        "the end of the signal came back at the start, as with roll, or an index "
+        "below 0",
         lambda x, taps: sum(
             taps[:, -1 - j, None] * x.roll(j, -1) for j in range(taps.shape[1])
         ),
@@ -168,14 +174,11 @@ def short_is_right(longer: bool) -> Any:
 
     def check(fns: Functions, given: Parameters, generator: torch.Generator) -> None:
         most, cases = given["longer"], []
-        wanted = [
-            (
-                taps,
-                taps + pick(1, most, generator) if longer else pick(1, taps, generator),
-            )
-            for taps in given["taps"]
-        ]
-        wanted += [] if longer else [(1, pick(2, most, generator))]
+        if longer:
+            wanted = [(k, k + pick(1, most, generator)) for k in given["taps"]]
+        else:
+            wanted = [(k, n) for k in given["taps"] for n in range(1, k + 1)]
+            wanted += [(1, pick(2, most, generator))]
         for number, (taps, length) in enumerate(wanted):
             batch, width = sizes(given, number, generator, "batch", "channels")
             x = short(batch, width, length, generator=generator)

@@ -104,9 +104,13 @@ def right(z: Tensor, x: Tensor, h: Tensor, d: Tensor) -> Tensor:
     return causal_conv(x * z, h) + d * x * z
 
 
+def at_tap_0(h: Tensor, skip: Tensor) -> Tensor:
+    return torch.cat([skip, h[:, 1:]], dim=1)
+
+
 REFERENCE = (
     Mistake(
-        "the skip is missing: each convolution also lets d · z through",
+        "the skip is missing: each convolution also lets β · a through",
         stepping(lambda z, x, h, d: causal_conv(x * z, h)),
         "What comes out of a stage whose filter is all zeros?",
     ),
@@ -128,7 +132,7 @@ REFERENCE = (
     Mistake(
         "the last gate is missing: there is one gate more than there are filters",
         stepping(right, last=False),
-        "How many of the N gates have been used?",
+        "How many of the N gates have been used, also where skips are given but empty?",
     ),
     Mistake(
         "the last gate was used first: gates[0] meets v, gates[N−1] the output",
@@ -146,6 +150,16 @@ REFERENCE = (
             v, gates, filters[:1].expand_as(filters), skips[:1].expand_as(skips)
         ),
         "Which filter does stage 2 use?",
+    ),
+    Mistake(
+        "the skip took the place of tap 0: it is added to it",
+        stepping(lambda z, x, h, d: causal_conv(x * z, at_tap_0(h, d))),
+        "What comes out of a stage whose skip is 0?",
+    ),
+    Mistake(
+        "the filters were read backwards: tap 0 meets the newest input",
+        stepping(lambda z, x, h, d: causal_conv(x * z, h.flip(-1)) + d * x * z),
+        "With v = [1, 0, 0] and open gates, which tap should come out first?",
     ),
     Mistake(
         "the tail came round to the start: pad the transform to twice the length",
@@ -288,7 +302,7 @@ def hyena_has_gradients(
     names = ("v", "gates", "filters", "skips")
     for order in given["orders"]:
         for paper in (True, False):
-            shape = [1, pick(1, 2, generator), given["differences"]]
+            shape = [1, 2, given["differences"]]
             parts = drawn_parts(order, shape, generator, paper=paper)
             named = names[: len(parts)]
             follow_gradients(fns["hyena"], hyena_by_loops, parts, named, generator)

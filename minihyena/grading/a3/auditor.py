@@ -40,9 +40,12 @@ class Planted:
 
 
 ROUNDING = "How large is rounding, beside the largest output?"
-PRESENT = "May output t read input t?"
+PRESENT = "May output t read input t, and which of the two comes first in a pair?"
 BEFORE = "Which outputs come before the input that you change?"
-OPEN = "Which inputs would open a gate that is shut for yours?"
+OPEN = (
+    "Which inputs would open a gate that is shut for yours, and how far ahead do you "
+    "look?"
+)
 
 
 def weights(*shape: int, generator: torch.Generator) -> Tensor:
@@ -162,7 +165,7 @@ def gated_leaks(
     loud: float = given["loud"]
 
     def by_sign(u: Tensor) -> Tensor:
-        gate = (side * u[..., channel, None]).relu()
+        gate = (side * u[:, :1, channel, None]).relu()  # the first step decides
         return u + gate * moved(u, -one)
 
     def by_loudness(u: Tensor) -> Tensor:
@@ -172,7 +175,7 @@ def gated_leaks(
     return [
         Planted(
             by_sign,
-            "clears a leak behind a gate that silence shuts: a product with 0 is 0",
+            "clears a leak behind a gate that silence shuts, and every second sequence",
             OPEN,
             everywhere(length, [one]),
         ),
@@ -208,7 +211,8 @@ def faint_leaks(
             lambda u: ring(u, h, length),
             f"clears a convolution whose tail wraps round: a leak of size {faint:g} "
             "from the end to the start",
-            "How large is rounding, and how much more do you allow?",
+            "How large is rounding, how much more do you allow, and how far ahead do "
+            "you look?",
             everywhere(length, range(length - count + 1, length)),
         ),
         Planted(

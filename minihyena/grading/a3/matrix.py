@@ -43,6 +43,19 @@ def stage_by_entries(gates: Parts, filters: Parts) -> Tensor:
     return torch.stack(one_by_one).prod(0)
 
 
+def ring_until_the_end(gates: Parts, filters: Parts) -> Tensor:
+    time = torch.arange(gates[0].shape[-1])
+    made = torch.eye(len(time), dtype=gates[0].dtype)
+    for x, h in zip(gates, filters, strict=True):
+        made = x[..., None] * (h[(time[:, None] - time) % len(time)] @ made)
+    return made.tril()
+
+
+def gates_at_the_end(gates: Parts, filters: Parts) -> Tensor:
+    ones = [torch.ones_like(gates[0]) for _ in gates[:-1]]
+    return by_unit_vectors([*ones, torch.stack([*gates]).prod(0)], filters)
+
+
 KNOWN = (
     *(Mistake(m.sentence, by_channel(m.function), m.question) for m in MATRIX_MISTAKES),  # type: ignore[arg-type]
     Mistake(
@@ -50,6 +63,35 @@ KNOWN = (
         "product",
         by_channel(stage_by_entries),
         "Which places does the second stage read, besides its own?",
+    ),
+    Mistake(
+        "taps came round between the stages: make each one causal, not the last alone",
+        by_channel(ring_until_the_end),
+        "Is a product of rings causal once its upper half is cut off?",
+    ),
+    Mistake(
+        "every sequence got the gates of the first one",
+        lambda gates, filters: by_channel(by_unit_vectors)(
+            [x[:1].expand_as(x) for x in gates], filters
+        ),
+        "Whose gates belong to sequence 1?",
+    ),
+    Mistake(
+        "the filters were read backwards: h[0] stands on the diagonal",
+        lambda gates, filters: by_channel(by_unit_vectors)(
+            gates, [h.flip(-1) for h in filters]
+        ),
+        "Which tap meets the newest value?",
+    ),
+    Mistake(
+        "all gates stand at the end; each stage gates before the next one convolves",
+        by_channel(gates_at_the_end),
+        "What does the second filter read?",
+    ),
+    Mistake(
+        "only the first stage is in it: multiply all N",
+        lambda gates, filters: by_channel(by_unit_vectors)(gates[:1], filters[:1]),
+        "What became of the stages after the first?",
     ),
 )
 
@@ -143,11 +185,11 @@ def keeps_rows_and_signs(
         turned = matrix_of(fn, one, [-gates[0], *gates[1:]], filters)
         if not one.agrees(turned, -whole):
             raise Incorrect(
-                "signs are gone: the first gate changed its sign, H did not",
+                "the first gate changed its sign, H did not: it is no factor of H",
                 one.given,
                 show(-whole),
                 show(turned),
-                "May an input count negatively?",
+                "Where in the product is the first gate, and may it be negative?",
             )
 
 

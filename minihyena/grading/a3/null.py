@@ -111,7 +111,8 @@ def judge_shares(fn: Function, trials: Sequence[Trial]) -> None:
     ties = counts.reach - counts.above
     raise trial.incorrect(
         sentence,
-        "How many models are compared, the trained one included?",
+        "How many models are compared, the trained one included? And how do negative "
+        "numbers compare?",
         f"{counts.share:.4g}: {counts.above} of {counts.n} lie above, {ties} tie",
         show(got),
     )
@@ -127,8 +128,8 @@ def trained_weights(
     return values * (1 - 2 * negative), pick(0, 2**31 - 2, generator)
 
 
-def along(direction: Tensor) -> Statistic:
-    return lambda weights: float((weights.double() * direction).sum())
+def along(direction: Tensor, offset: float = 0.0) -> Statistic:
+    return lambda weights: float((weights.double() * direction).sum()) + offset
 
 
 def shares_right(
@@ -146,14 +147,14 @@ def shares_right(
 def honest_at_ties(
     fns: Functions, parameters: Parameters, generator: torch.Generator
 ) -> None:
-    """None reaches the trained model; all tie; some do."""
+    """None reaches the trained model, all numbers below 0; all tie; some do."""
     trials = []
     for n in parameters["n"]:
         own, seed = trained_weights(parameters, generator)
         best = own.flatten().sort()[0].view_as(own)
         rising = torch.arange(own.numel(), dtype=torch.float64).view_as(own)
         trials += [
-            Trial(along(rising), best, n, seed),
+            Trial(along(rising, -1e3), best, n, seed),
             Trial(lambda weights: float(weights.max()), own, n, seed),
             Trial(lambda weights: float((weights[0] > 0).sum()), own, n, seed),
         ]
@@ -166,7 +167,9 @@ def keeps_stream_and_weights(
     """All models come from the generator, which moves on; the trained weights stay."""
     for n in parameters["n"]:
         own, seed = trained_weights(parameters, generator)
-        trial, ideal = (Trial(lambda w: float(w[0].sum()), own, n, seed) for _ in "ab")
+        trial, ideal = (
+            Trial(lambda w: float(w[0].abs().sum()), own, n, seed) for _ in "ab"
+        )
         got = trial.run(fns["null_share"])
         right = [ideal.draw(ideal.generator) for _ in range(n)]
         if not torch.equal(trial.given, own):
@@ -179,7 +182,7 @@ def keeps_stream_and_weights(
         if not all(map(torch.equal, trial.drawn, right)):
             raise trial.incorrect(
                 "these models do not come from the generator as it was handed over",
-                "Who seeds a generator that somebody hands to you?",
+                "Which generator drew them, and who else drew from it, or set it?",
                 show(right[0]),
                 show(trial.drawn[0]),
             )

@@ -45,8 +45,11 @@ CONTAINERS: dict[str, type] = {
 Function = Callable[..., Any]
 
 
-class Lost(ConnectionError):
-    """The other side is gone, or says what cannot be read: nothing more will come."""
+class Lost(BaseException):
+    """The other side is gone, or says what cannot be read: nothing more will come.
+
+    No Exception: whoever turns what a function raises into a verdict lets it pass.
+    """
 
 
 def gradients(fn: Function, cotangent: Tensor, *args: Tensor) -> list[Tensor]:

@@ -16,6 +16,7 @@ import minihyena
 from minihyena.grading import Boxes, Limits, assignment, grade, read
 from minihyena.grading.box import FORKS
 from minihyena.grading.sandbox import FOLDER
+from minihyena.grading.sandbox.wire import Lost
 
 NAMES = pytest.mark.parametrize(
     ("code", "keyword"), [pytest.param(c, k, id=n) for n, c, k in HOSTILE]
@@ -114,7 +115,7 @@ def test_the_walls_stand_where_the_text_was_not_even_looked_at(
         with boxes.open(text, ["accepts"], Limits(seconds=1)) as box:
             verdicts = A1.judge(A1.part("tests"), box.functions, "secret")
             points = sum(verdict.points for verdict in verdicts)
-    except Exception:  # at its top level
+    except (Exception, Lost):  # at its top level
         points = 0
     assert points == 0
     assert not (world / "mark").exists()

@@ -1,13 +1,16 @@
 """One JupyterLab and one Chromium for all browser tests; evidence when one fails."""
 
+import re
 import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
+from xdist.scheduler import LoadScopeScheduling
 
 from .laboratory import PICTURES, ROOT, Notebook, chromium_at, jupyter
 
@@ -77,26 +80,28 @@ def notebook(
         yield notebook
 
 
-def name_of_notebook(item: pytest.Item) -> str:
-    """The notebook that a test is parametrised by; "" if it has none."""
-    callspec = getattr(item, "callspec", None)
-    return str(callspec.params.get("notebook", "")) if callspec else ""
+class ByNotebook(LoadScopeScheduling):
+    """Tests of one notebook, and those of one file without one, stay in one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        notebook = re.search(r"[\w/]+\.ipynb", nodeid)
+        return notebook.group() if notebook else nodeid.partition("::")[0]
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests of one notebook, and those of one file, run in one worker."""
-    item.add_marker(pytest.mark.xdist_group(name_of_notebook(item) or item.path.name))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByNotebook:
+    return ByNotebook(config, log)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each notebook is opened and run once: first for the tests that know it."""
-    items.sort(
-        key=lambda item: (
-            name_of_notebook(item),
-            item.path.name == "test_every_notebook.py",
-        )
-    )
+
+    def turn(item: pytest.Item) -> tuple[str, bool]:
+        callspec = getattr(item, "callspec", None)
+        name = callspec.params.get("notebook", "") if callspec else ""
+        return name, item.path.name == "test_every_notebook.py"
+
+    items.sort(key=turn)
 
 
 @contextmanager

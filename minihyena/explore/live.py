@@ -64,7 +64,9 @@ def enliven(figure: go.Figure) -> tuple[go.Figure, list[Any] | None]:
     Without anywidget the figure stays a plain one, with a line that says so.
     """
     try:
-        widget = go.FigureWidget(figure)
+        from minihyena.explore.picture import Picture
+
+        widget = Picture(figure)
     except ImportError:
         figure.add_annotation(
             name=STILL, text=MEND, x=0, y=0, xref="paper", yref="paper",

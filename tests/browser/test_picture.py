@@ -1,0 +1,74 @@
+"""A live figure in a page that is busy: it waits for plotly, and misses nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser
+
+from .conftest import opened
+from .laboratory import Notebook
+
+MADE = """
+import plotly.graph_objects as go
+from minihyena.explore.live import enliven
+figure, (widget, _) = enliven(go.Figure(go.Scatter(y=[1, 2, 3])))
+widget
+"""
+SAID_AT_ONCE = """
+figure.data[0].y = [4, 5, 6]
+figure.add_scatter(y=[7, 8])
+figure.add_scatter(y=[0])
+figure.data = [figure.data[1], figure.data[0]]
+figure.layout.title.text = "moved"
+"""
+# A module as large as plotly comes three seconds late, as on a busy machine.
+LATE = """() => {
+  const make = URL.createObjectURL;
+  URL.createObjectURL = blob => make.call(URL, blob.size < 1e6 ? blob : new Blob(
+    ["await new Promise(go => setTimeout(go, 3000));", blob], { type: blob.type }));
+}"""
+SHOWN = """() => Array.from(document.querySelectorAll(".js-plotly-plot"),
+  plot => [...plot._fullData.map(trace => Array.from(trace.y)),
+    plot._fullLayout.title.text])"""
+
+
+@pytest.fixture
+def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
+    cells = [nbformat.v4.new_code_cell(source) for source in (MADE, SAID_AT_ONCE)]
+    python = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    made = nbformat.v4.new_notebook(cells=cells, metadata=python)
+    nbformat.write(made, folder / "notebooks" / "picture.ipynb")
+    with opened(browser, lab, folder, "picture.ipynb") as notebook:
+        yield notebook
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_the_kernel_says_before_plotly_is_there_is_not_lost(
+    notebook: Notebook, late: bool
+) -> None:
+    def shows(*views: object) -> bool:
+        return notebook.until(lambda: notebook.page.evaluate(SHOWN) == [*views])
+
+    if late:
+        notebook.page.evaluate(LATE)
+    notebook.run_all()
+    moved = [[7, 8], [4, 5, 6], "moved"]
+    assert shows(moved)
+    notebook.run("widget")
+    assert shows(moved, moved), "another view of it"
+    notebook.run("figure.data[1].y = [9]")
+    moved[1] = [9]
+    assert shows(moved, moved)
+    assert notebook.faults() == []
+
+
+def test_plotly_is_sent_once_for_all_figures(notebook: Notebook) -> None:
+    notebook.run_all()
+    notebook.run("enliven(go.Figure(go.Scatter(y=[1])))[0]")
+    assert notebook.until(lambda: len(notebook.page.evaluate(SHOWN)) == 2)
+    size = "max(len(str(one.get_state())) for one in (figure, widget)) < 100_000"
+    assert notebook.run(size) == "True"
+    kept = "() => Object.keys(window.minihyenaPlotly).length"
+    assert notebook.page.evaluate(kept) == 1

@@ -82,7 +82,7 @@ test: $(READY) $(NBGRADER)/.ready
 	$(WITH) $(ALONE) $(RUN) pytest notebooks --nbval --nbval-current-env \
 	  --nbval-cell-timeout=120 --nbval-sanitize-with tests/nbval.cfg \
 	  -n $(WORKERS) --dist loadfile
-	$(WITH) $(ALONE) $(RUN) pytest tests/browser -n $(WORKERS)
+	$(WITH) $(ALONE) $(RUN) pytest tests/browser
 	$(WITH_NBGRADER) $(ALONE) $(NBGRADER)/bin/python -m pytest tests/with_nbgrader
 
 check: $(READY)

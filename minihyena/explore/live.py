@@ -66,7 +66,7 @@ def enliven(figure: go.Figure) -> tuple[go.Figure, list[Any] | None]:
     try:
         from minihyena.explore.picture import Picture
 
-        widget = Picture(figure)
+        widget = Picture(figure, CONFIG)
     except ImportError:
         figure.add_annotation(
             name=STILL, text=MEND, x=0, y=0, xref="paper", yref="paper",
@@ -75,7 +75,6 @@ def enliven(figure: go.Figure) -> tuple[go.Figure, list[Any] | None]:
         figure.layout.height += 70
         figure.layout.margin.b = 84 + 70
         return figure, None
-    widget._config = CONFIG
     # The browser reports how it completed the figure. Nobody here asks, and plotly
     # fails on reports that cross a redraw, as they do while a model trains.
     for report in ("_js2py_traceDeltas", "_js2py_layoutDelta"):

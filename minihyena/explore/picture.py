@@ -2,14 +2,15 @@
 
 Plotly sends its five megabytes with every figure, and a widget that is not ready two
 seconds later never hears its kernel again: on a busy machine it stays empty. Here each
-figure comes with a few lines that are ready at once, and wait for the rest.
+figure comes whole, with a few lines that wait for plotly and ask for what they missed.
 """
 
+from copy import deepcopy
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from uuid import uuid4
 
-import anywidget
 import ipywidgets as W
 import plotly
 import plotly.graph_objects as go
@@ -17,86 +18,44 @@ import traitlets
 
 __all__ = ["Picture"]
 
-# `initialize` returns at once, so the kernel is heard from the beginning. What it says
-# before plotly is here is kept in `missed`, and told to plotly's model then. A view
-# that has left the page hears nothing any more.
-WAIT = """
-const MESSAGES = ["addTraces", "deleteTraces", "moveTraces", "restyle", "relayout",
-  "update", "animate", "removeLayoutProps", "removeTraceProps"].map(m => `_py2js_${m}`);
-
-const load = async model => {
-  const id = model.get("_plotly").replace("IPY_MODEL_", "");
-  const shared = await model.widget_manager.get_model(id);
-  const loaded = globalThis.minihyenaPlotly ??= {};
-  return loaded[shared.get("version")] ??= import(URL.createObjectURL(
-    new Blob([shared.get("source")], { type: "text/javascript" })));
-};
-
-export default () => {
-  const lists = new Set();  // what plotly's model and each of its views listens to
-  let list, plotly, here, told = {}, missed = [];
-  const listen = begin => {
-    lists.add(list = []);
-    return begin();
-  };
-  const tell = name => {
-    for (const calls of lists)
-      for (const [event, call] of calls) if (event === `change:${name}`) call();
-  };
-  return {
-    initialize({ model }) {
-      const heard = {
-        get: name => name in told ? told[name] : model.get(name),
-        set: (name, value) => model.set(name, value),
-        save_changes: () => model.save_changes(),
-        on: (event, call) => list.push([event, call]),
-      };
-      for (const name of MESSAGES)
-        model.on(`change:${name}`,
-          () => missed ? missed.push([name, model.get(name)]) : tell(name));
-      here = load(model).then(module => {
-        plotly = module.default();
-        listen(() => plotly.initialize({ model: heard }));
-        for (const [name, value] of missed) {
-          told = { [name]: value };
-          tell(name);
-        }
-        told = {};
-        missed = null;
-      });
-    },
-    async render({ el }) {
-      await here;
-      const leave = listen(() => plotly.render({ el })), mine = list;
-      return () => { lists.delete(mine); leave(); };
-    },
-  };
-};
-"""
-
-
-class Plotly(anywidget.AnyWidget):
-    """What all figures share: plotly's own module. It is never shown."""
-
-    _esm = "export default { initialize() {} };"
-    source = traitlets.Unicode().tag(sync=True)
-    version = traitlets.Unicode(plotly.__version__).tag(sync=True)
-
 
 @cache
-def shared() -> Plotly:
+def shared() -> W.HTML:
+    """What all figures of a kernel share, plotly's own module; it is never shown."""
     module = files("plotly") / "package_data/widgetbundle.js"
-    return Plotly(source=module.read_text("utf-8"))
+    return W.HTML(module.read_text("utf-8"), description=plotly.__version__)
 
 
 class Picture(go.FigureWidget):  # type: ignore[misc]
-    """A FigureWidget that waits for plotly in the page."""
+    """A FigureWidget that the page can be told of at any time.
 
-    _esm = WAIT
-    _plotly = traitlets.Instance(Plotly).tag(sync=True, **W.widget_serialization)
+    Raises ImportError where anywidget is missing.
+    """
 
-    @traitlets.default("_plotly")
-    def _first_plotly(self) -> Any:
+    _esm = (files("minihyena.explore") / "picture.js").read_text("utf-8")
+    _plotly = traitlets.Instance(W.HTML).tag(sync=True, **W.widget_serialization)
+    _own = traitlets.Unicode().tag(sync=True)
+    _heard = traitlets.Bool(False).tag(sync=True)  # set once the page knows of it
+
+    def __init__(self, figure: go.Figure, config: dict[str, Any]) -> None:
+        super().__init__(figure)
         if shared().comm is None:  # somebody has closed all widgets
             shared.cache_clear()
-        return shared()
+        self._plotly = shared()
+        self._config = config
+        self._own = self._model_id = uuid4().hex
+        self.open()
+        self._heard = True
+        self.on_msg(self._again)
+
+    def open(self) -> None:
+        """Tell the page, once there is something to tell."""
+        if self._own:
+            super().open()
+
+    def _again(self, *_: Any) -> None:
+        """All of the figure, for a page that has missed something."""
+        self._widget_data = deepcopy(self._data)
+        self._widget_layout = deepcopy(self._layout_obj._props)
+        self.send_state(["_widget_data", "_widget_layout", "_heard"])
+        self.send("again")

@@ -1,0 +1,79 @@
+// A live plotly figure that is ready at once, and misses nothing of what its kernel says.
+
+const MESSAGES = ["addTraces", "deleteTraces", "moveTraces", "restyle", "relayout",
+  "update", "animate", "removeLayoutProps", "removeTraceProps"].map(m => `_py2js_${m}`);
+
+// Plotly's own module, from the widget that all figures share.
+const load = async model => {
+  const id = model.get("_plotly").replace("IPY_MODEL_", "");
+  const shared = await model.widget_manager.get_model(id);
+  const loaded = globalThis.minihyenaPlotly ??= {};
+  return loaded[shared.get("description")] ??= import(URL.createObjectURL(
+    new Blob([shared.get("value")], { type: "text/javascript" })));
+};
+
+// If the page is too busy for two seconds while anywidget makes a model, that model
+// hears nothing for good. From here on ours hears what its parent's kind would, and if
+// the first word was lost, it asks for all of them.
+const hear = async model => {
+  await new Promise(go => setTimeout(go));  // what waits at the door comes first
+  const own = await model.widget_manager.get_model(model.get("_own"));
+  const parent = Object.getPrototypeOf(own.constructor.prototype);
+  own.comm.on_msg(parent._handle_comm_msg.bind(own));
+  if (!model.get("_heard")) model.send("again");
+};
+
+export default () => {
+  const lists = new Set();  // what plotly's model and each of its views listens to
+  const views = new Map();  // element -> how to end the view in it
+  let list, plotly, here, told = {}, missed = [];
+
+  const listen = begin => {
+    const mine = list = [];
+    lists.add(mine);
+    const end = begin();
+    return () => { lists.delete(mine); end?.(); };
+  };
+  const tell = name => {
+    for (const calls of lists)
+      for (const [event, call] of calls) if (event === `change:${name}`) call();
+  };
+  const draw = el => views.set(el, listen(() => plotly.render({ el })));
+
+  return {
+    initialize({ model }) {
+      const seen = {  // the model, as plotly sees it
+        get: name => name in told ? told[name] : model.get(name),
+        set: (name, value) => model.set(name, value),
+        save_changes: () => model.save_changes(),
+        on: (event, call) => list.push([event, call]),
+      };
+      for (const name of MESSAGES)
+        model.on(`change:${name}`,
+          () => missed ? missed.push([name, model.get(name)]) : tell(name));
+      model.on("msg:custom", () => {  // the whole figure has come again
+        if (missed) missed = [];
+        for (const [el, end] of [...views]) {
+          end();
+          draw(el);
+        }
+      });
+      here = load(model).then(module => {
+        plotly = module.default();
+        listen(() => { plotly.initialize({ model: seen }); });
+        for (const [name, value] of missed) {
+          told = { [name]: value };
+          tell(name);
+        }
+        told = {};
+        missed = null;
+      });
+      hear(model);
+    },
+    async render({ el }) {
+      await here;
+      draw(el);
+      return () => { views.get(el)(); views.delete(el); };
+    },
+  };
+};

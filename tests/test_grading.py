@@ -93,15 +93,16 @@ def test_the_check_in_the_notebook_refuses_what_the_grader_would(capsys):
     a1.check("pieces", by_conv1d)
     a1.check("pieces", by_scipy)
     a1.check("pieces", by_library)
+    a1.check("pieces", by_a_helper)
     a1.check("pieces", causal_conv)
     a1.check("pieces")
     said = capsys.readouterr().out.splitlines()
-    assert "0 of 20 points: conv_in_pieces: this part may not use conv1d" in said[-5]
-    assert "may not use lfilter" in said[-4]
-    assert "forbids minihyena" in said[-3]
+    assert "0 of 20 points: conv_in_pieces: this part may not use conv1d" in said[-6]
+    assert "may not use lfilter" in said[-5]
+    assert all("forbids minihyena" in line for line in said[-4:-2])
     assert "the library's own" in said[-2]
     assert "the check wants conv_in_pieces; got 0" in said[-1]
-    assert not any("may not" in line for line in said[:-5])
+    assert not any("may not" in line for line in said[:-6])
 
 
 def test_a_check_that_takes_long_says_so(capsys):
@@ -122,6 +123,10 @@ def by_loops(u, h, chunk):
 
 def by_library(u, h, chunk):
     return causal_conv(u[None], h[None])[0]
+
+
+def by_a_helper(u, h, chunk):
+    return by_library(u, h, chunk) if len(h) else by_a_helper(u, h, chunk)
 
 
 def by_conv1d(u, h, chunk):

@@ -36,7 +36,7 @@ from minihyena import (
     toeplitz,
 )
 from minihyena.lessons import Incorrect, NotAttempted
-from minihyena.lessons.comparing import show, truth
+from minihyena.lessons.comparing import attempt, show, truth
 from minihyena.lessons.notebook_09.train_step import Descent
 from minihyena.model import drawing_from
 
@@ -280,6 +280,20 @@ def test_a_wrong_answer_is_named(id, wrong, keyword):
         assert keyword in caught.value.misconception
         assert caught.value.given, "the smallest failing input is shown"
         assert caught.value.question.endswith("?")
+
+
+def test_tensors_that_are_given_must_stay_and_the_list_around_them_is_ones_own():
+    def pops(parts):
+        return parts.pop() + 0
+
+    def scales(parts):
+        return parts[0].mul_(2)
+
+    given = [torch.ones(2), torch.zeros(2)]
+    assert torch.equal(attempt(pops, given), torch.zeros(2))
+    with pytest.raises(Incorrect, match="in place"):
+        attempt(scales, given)
+    assert len(given) == 2
 
 
 @ALL

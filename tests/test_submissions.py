@@ -12,8 +12,10 @@ from handed_in import BANK, QUICK, cell, hand_in, notebook, with_answer
 
 from minihyena.__main__ import main
 from minihyena.grading import assignment, assignments, read
+from minihyena.grading.box import Box
 from minihyena.grading.files import find, read_marks
 from minihyena.grading.parts import seeded
+from minihyena.grading.sandbox.wire import Lost
 from minihyena.lessons.comparing import pick, short
 
 A1 = notebook("A1")
@@ -338,6 +340,25 @@ def test_results_among_the_submissions_are_no_submission(tmp_path: Path) -> None
     for _ in range(2):
         run(tmp_path, tmp_path / "grades", "--otter")
         assert [*totals(tmp_path / "grades")] == ["ann"]
+
+
+def test_where_no_box_can_be_opened_nothing_is_graded(
+    tmp_path: Path, capsys, monkeypatch
+) -> None:
+    def lost(self: Box) -> None:
+        raise Lost("the process is gone")
+
+    hand_in(A1, tmp_path / "in" / "ann.ipynb")
+    monkeypatch.setattr(Box, "walls", lost)
+    words = ["grade", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    assert main(words) == 1
+    assert "no box can be opened here" in capsys.readouterr().err
+
+
+def test_results_may_lie_above_the_submissions(tmp_path: Path) -> None:
+    hand_in(notebook("A1", "release"), tmp_path / "in" / "ann.ipynb")
+    run(tmp_path / "in", tmp_path)
+    assert [*totals(tmp_path)] == ["ann"]
 
 
 def test_a_student_is_the_first_name_below_the_folder(tmp_path: Path) -> None:

@@ -8,25 +8,29 @@ const load = async model => {
   const id = model.get("_plotly").replace("IPY_MODEL_", "");
   const shared = await model.widget_manager.get_model(id);
   const loaded = globalThis.minihyenaPlotly ??= {};
-  return loaded[shared.get("description")] ??= import(URL.createObjectURL(
-    new Blob([shared.get("value")], { type: "text/javascript" })));
+  const version = shared.get("description");
+  return loaded[version] ??= import(URL.createObjectURL(
+    new Blob([shared.get("value")], { type: "text/javascript" })
+  )).catch(error => { delete loaded[version]; throw error; });
 };
 
 // If the page is too busy for two seconds while anywidget makes a model, that model
-// hears nothing for good. From here on ours hears what its parent's kind would, and if
-// the first word was lost, it asks for all of them.
-const hear = async model => {
+// hears nothing for good. From here on ours hears what its parent's kind would. Whether
+// it has missed something: the first word, or all that came before the page was opened.
+const hasMissed = async model => {
+  const old = model.get("_heard");
   await new Promise(go => setTimeout(go));  // what waits at the door comes first
   const own = await model.widget_manager.get_model(model.get("_own"));
+  if (!own.comm) return false;  // there is no kernel
   const parent = Object.getPrototypeOf(own.constructor.prototype);
   own.comm.on_msg(parent._handle_comm_msg.bind(own));
-  if (!model.get("_heard")) model.send("again");
+  return old || !model.get("_heard");
 };
 
 export default () => {
   const lists = new Set();  // what plotly's model and each of its views listens to
   const views = new Map();  // element -> how to end the view in it
-  let list, plotly, here, told = {}, missed = [];
+  let list, plotly, here, asking = false, told = {}, missed = [];
 
   const listen = begin => {
     const mine = list = [];
@@ -38,7 +42,10 @@ export default () => {
     for (const calls of lists)
       for (const [event, call] of calls) if (event === `change:${name}`) call();
   };
-  const draw = el => views.set(el, listen(() => plotly.render({ el })));
+  const draw = el => {
+    views.set(el, () => {});
+    views.set(el, listen(() => plotly.render({ el })));
+  };
 
   return {
     initialize({ model }) {
@@ -49,9 +56,12 @@ export default () => {
         on: (event, call) => list.push([event, call]),
       };
       for (const name of MESSAGES)
-        model.on(`change:${name}`,
-          () => missed ? missed.push([name, model.get(name)]) : tell(name));
+        model.on(`change:${name}`, () => {
+          if (missed) missed.push([name, model.get(name)]);
+          else if (!asking) tell(name);
+        });
       model.on("msg:custom", () => {  // the whole figure has come again
+        asking = false;
         if (missed) missed = [];
         for (const [el, end] of [...views]) {
           end();
@@ -61,17 +71,20 @@ export default () => {
       here = load(model).then(module => {
         plotly = module.default();
         listen(() => { plotly.initialize({ model: seen }); });
-        for (const [name, value] of missed) {
+        for (const [name, value] of asking ? [] : missed) {
           told = { [name]: value };
           tell(name);
         }
         told = {};
         missed = null;
       });
-      hear(model);
+      hasMissed(model).then(yes => {
+        if (asking = yes) model.send("again");
+      });
     },
-    async render({ el }) {
+    async render({ el, signal }) {
       await here;
+      if (signal?.aborted) return;
       draw(el);
       return () => { views.get(el)(); views.delete(el); };
     },

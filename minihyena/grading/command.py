@@ -15,6 +15,7 @@ from minihyena.grading.files import find, read_marks
 from minihyena.grading.grading import Graded, grade
 from minihyena.grading.parts import PUBLIC, Assignment, parameters_from
 from minihyena.grading.registry import assignments
+from minihyena.grading.sandbox.wire import Lost
 from minihyena.grading.submission import Submission
 
 __all__ = ["run_grade"]
@@ -65,10 +66,12 @@ def run_grade(options: argparse.Namespace) -> int:
 
 def _handed_in(options: argparse.Namespace) -> list[Submission]:
     """What is in the folder of submissions, but for what this command wrote there."""
-    out = options.out.resolve()
-    if out == options.submissions.resolve():
+    place, out = options.submissions.resolve(), options.out.resolve()
+    if out == place:
         raise ValueError(f"{out} holds what was handed in: give --out another folder")
     found = find(options.submissions, options.assignment or "")
+    if not out.is_relative_to(place):
+        return found
     return [one for one in found if not one.path.resolve().is_relative_to(out)]
 
 
@@ -92,8 +95,11 @@ def _line(graded: Graded) -> str:
 
 def _missing_walls(boxes: Boxes) -> str:
     """A warning where the system's own walls do not stand, or ""."""
-    with boxes.open("", [], Limits()) as box:
-        missing = [name for name, stands in box.walls().items() if not stands]
+    try:
+        with boxes.open("", [], Limits()) as box:
+            missing = [name for name, stands in box.walls().items() if not stands]
+    except Lost as error:
+        raise RuntimeError(f"no box can be opened here: {error}") from None
     if not missing:
         return ""
     return (

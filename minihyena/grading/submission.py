@@ -255,8 +255,13 @@ def _assignment(path: Path, metadata: dict[str, Any]) -> str:
     return found[-1] if found else ""
 
 
-def refused(fn: Any, library: bool, forbidden: Iterable[str]) -> str:
-    """What of a function's own text, where it can be had, a grader would refuse."""
+def refused(
+    fn: Any, library: bool, forbidden: Iterable[str], within: tuple[Any, ...] = ()
+) -> str:
+    """What of a function's own text, where it can be had, a grader would refuse.
+
+    Or of the text of the functions beside it that it calls; within: who calls it.
+    """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(fn)))
         statements = [Statement.of(node) for node in tree.body]
@@ -271,6 +276,9 @@ def refused(fn: Any, library: bool, forbidden: Iterable[str]) -> str:
         if where and not found:
             modules = [ast.Import([ast.alias(where)])]
             found = _forbidden(map(Statement.of, modules), library, frozenset())
+        own_one = inspect.isfunction(value) and value.__module__ == fn.__module__
+        if own_one and not found and value not in (fn, *within):
+            found = refused(value, library, forbidden, (fn, *within))
     return found
 
 

@@ -76,6 +76,7 @@ def attempt(fn: Function, *args: object) -> object:
     Incorrect for a crash, for None and for an argument changed in place.
     """
     mine = copy.deepcopy(args)
+    given = [*_tensors(mine)]
     try:
         value = fn(*mine)
     except Exception as error:
@@ -88,8 +89,7 @@ def attempt(fn: Function, *args: object) -> object:
         raise NotAttempted("the dots are still in place of the answer")
     if value is None:
         raise Incorrect("your function returned None: is the return missing?")
-    before, after = [*_tensors(args)], [*_tensors(mine)]
-    if len(before) != len(after) or not all(map(torch.equal, before, after)):
+    if not all(map(torch.equal, _tensors(args), given)):
         raise Incorrect("your function changed its input in place: work on a copy")
     return value
 

@@ -291,7 +291,7 @@ BANK = [
     ("matrix", "backwards", BACKWARDS, 0, "read backwards"),
     ("matrix", "gates last", GATES_LAST, 10, "stand at the end"),
     ("matrix", "one stage", ONE_STAGE, 10, "after the first"),
-    ("matrix", "no first gate", NO_FIRST_GATE, 5, "is no factor of H"),
+    ("matrix", "no first gate", NO_FIRST_GATE, 5, "just change its own"),
     ("matrix", "one filter for all", ONE_FILTER, 10, "first filter"),
     ("matrix", "rounding above the diagonal", BY_FFT, 17, "instead of 0"),
     ("matrix", "float32 inside", SINGLE, 0, "float32"),

@@ -46,10 +46,10 @@ def stacked(case: Case) -> Case:
             return streams  # as good as a list
         if isinstance(streams, Tensor):
             raise Incorrect("one tensor came out: put the streams in a list or tuple")
-        if not isinstance(streams, list | tuple) or not streams:
+        if not isinstance(streams, list | tuple):
             kind = type(streams).__name__
             raise Incorrect(f"the answer is a {kind}, not a list or tuple of streams")
-        if not all(isinstance(one, Tensor) for one in streams):
+        if not streams or not all(isinstance(one, Tensor) for one in streams):
             raise Incorrect("what came out is no list of tensors")
         shapes = {str(tuple(one.shape)) for one in streams}
         if len(shapes) > 1:

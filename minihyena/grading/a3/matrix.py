@@ -185,7 +185,7 @@ def keeps_rows_and_signs(
         turned = matrix_of(fn, one, [-gates[0], *gates[1:]], filters)
         if not one.agrees(turned, -whole):
             raise Incorrect(
-                "the first gate changed its sign, H did not: it is no factor of H",
+                "where the first gate changes its sign, H does not just change its own",
                 one.given,
                 show(-whole),
                 show(turned),

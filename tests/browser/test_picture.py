@@ -13,6 +13,9 @@ from .laboratory import Notebook
 MADE = """
 import plotly.graph_objects as go
 from minihyena.explore.live import enliven
+from minihyena.explore.picture import Picture
+asked, again = [], Picture._again
+Picture._again = lambda self, *words: (asked.append(self), again(self, *words))
 figure, (widget, _) = enliven(go.Figure(go.Scatter(y=[1, 2, 3])))
 widget
 """
@@ -68,6 +71,7 @@ def test_what_the_kernel_says_before_plotly_is_there_is_not_lost(
     notebook.run("figure.data[1].y = [9]")
     moved[1] = [9]
     assert shows(moved, moved)
+    assert notebook.run("len(asked)") == ("1" if late == 0 else "0")
     assert notebook.faults() == []
 
 

@@ -1,16 +1,13 @@
 """One JupyterLab and one Chromium for all browser tests; evidence when one fails."""
 
-import re
 import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
-from xdist.scheduler import LoadScopeScheduling
 
 from .laboratory import PICTURES, ROOT, Notebook, chromium_at, jupyter
 
@@ -53,17 +50,22 @@ def opened(browser: Browser, lab: str, folder: Path, name: str) -> Iterator[Note
         notebook.close()
 
 
+def written(folder: Path, name: str, *sources: str) -> str:
+    """A notebook of these cells where Lab finds it; the name of its file."""
+    made = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source.strip()) for source in sources],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(made, folder / "notebooks" / f"{name}.ipynb")
+    return f"{name}.ipynb"
+
+
 @contextmanager
 def shown(
     browser: Browser, lab: str, folder: Path, name: str, source: str
 ) -> Iterator[Notebook]:
     """A notebook of its own, NAME.ipynb, that has run this one cell."""
-    made = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source.strip())],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(made, folder / "notebooks" / f"{name}.ipynb")
-    with opened(browser, lab, folder, f"{name}.ipynb") as notebook:
+    with opened(browser, lab, folder, written(folder, name, source)) as notebook:
         with evidence(notebook, folder):
             notebook.run_all()
         yield notebook
@@ -78,18 +80,6 @@ def notebook(
         with evidence(notebook, folder):
             notebook.run_all()
         yield notebook
-
-
-class ByNotebook(LoadScopeScheduling):
-    """Tests of one notebook, and those of one file without one, stay in one worker."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        notebook = re.search(r"[\w/]+\.ipynb", nodeid)
-        return notebook.group() if notebook else nodeid.partition("::")[0]
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByNotebook:
-    return ByNotebook(config, log)
 
 
 @pytest.hookimpl(trylast=True)

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser
 
-from .conftest import opened
+from .conftest import opened, written
 from .laboratory import Notebook
 
 MADE = """
@@ -47,11 +46,8 @@ SHOWN = """() => Array.from(document.querySelectorAll(".js-plotly-plot"),
 
 @pytest.fixture
 def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
-    cells = [nbformat.v4.new_code_cell(source) for source in (MADE, SAID_AT_ONCE)]
-    python = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    made = nbformat.v4.new_notebook(cells=cells, metadata=python)
-    nbformat.write(made, folder / "notebooks" / "picture.ipynb")
-    with opened(browser, lab, folder, "picture.ipynb") as notebook:
+    name = written(folder, "picture", MADE, SAID_AT_ONCE)
+    with opened(browser, lab, folder, name) as notebook:
         yield notebook
 
 

@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, expect
 
-from .conftest import evidence, opened
+from .conftest import shown
 from .in_page import CLIPPED, CONTRASTS
 from .laboratory import Card, Notebook, fresh
 
@@ -29,14 +28,7 @@ TaskTheatre(models, shown)
 @pytest.fixture(scope="module")
 def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
     """A notebook of its own, with models that have learnt nothing."""
-    made = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(SOURCE.strip())],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(made, folder / "notebooks" / "theatre.ipynb")
-    with opened(browser, lab, folder, "theatre.ipynb") as notebook:
-        with evidence(notebook, folder):
-            notebook.run_all()
+    with shown(browser, lab, folder, "theatre", SOURCE) as notebook:
         yield notebook
 
 

@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, expect
 
-from .conftest import evidence, opened
+from .conftest import shown
 from .in_page import CLIPPED, CONTRASTS
 from .laboratory import Card, Notebook
 
@@ -31,14 +30,7 @@ TrainingDashboard(models, task, quick.train_config(task, steps=1000))
 @pytest.fixture(scope="module")
 def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
     """A notebook of its own."""
-    made = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(SOURCE.strip())],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(made, folder / "notebooks" / "dashboard.ipynb")
-    with opened(browser, lab, folder, "dashboard.ipynb") as notebook:
-        with evidence(notebook, folder):
-            notebook.run_all()
+    with shown(browser, lab, folder, "dashboard", SOURCE) as notebook:
         yield notebook
 
 

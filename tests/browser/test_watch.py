@@ -4,11 +4,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Browser, expect
 
-from .conftest import opened
+from .conftest import opened, written
 from .in_page import CLIPPED, CONTRASTS
 from .laboratory import Notebook
 
@@ -22,12 +21,7 @@ def card(inside):
 
 @pytest.fixture(scope="module")
 def notebook(browser: Browser, lab: str, folder: Path) -> Iterator[Notebook]:
-    empty = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(CARD)],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(empty, folder / "notebooks" / "watched.ipynb")
-    with opened(browser, lab, folder, "watched.ipynb") as notebook:
+    with opened(browser, lab, folder, written(folder, "watched", CARD)) as notebook:
         notebook.run_all()
         yield notebook
 

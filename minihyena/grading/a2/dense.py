@@ -24,6 +24,7 @@ from minihyena.lessons.comparing import (
 )
 from minihyena.lessons.exercise import Function, Incorrect
 from minihyena.lessons.notebook_05.as_matrix import MATRIX_MISTAKES
+from minihyena.lessons.notebook_07.hyena_matrix import circulant, product
 
 __all__ = [
     "gives_the_recurrence",
@@ -54,24 +55,18 @@ def by_channel(matrix: Function) -> Function:
     return of_all
 
 
-def product_of(gates: Tensor, tables: Sequence[Tensor]) -> Tensor:
-    """Tables (D, L, L) for gates (N, D, L), the first stage on the right."""
-    made = torch.eye(gates.shape[-1], dtype=gates.dtype)
-    for x, table in zip(gates, tables, strict=True):
-        made = x[..., None] * (table @ made)
-    return made
+def scaled(gates: Tensor, tables: Sequence[Tensor]) -> list[Tensor]:
+    """The stages of gates (N, D, L), with tables (D, L, L) for their filters."""
+    return [x[..., None] * table for x, table in zip(gates, tables, strict=True)]
 
 
-def ring(h: Tensor) -> Tensor:
-    """(D, L) -> (D, L, L): the staircase whose steps come round."""
-    time = torch.arange(h.shape[-1])
-    return h[:, (time[:, None] - time) % len(time)]
+def staircases(filters: Tensor) -> list[Tensor]:
+    return [toeplitz(h, h.shape[-1]) for h in filters]
 
 
-def stages_of(gates: Tensor, filters: Tensor) -> list[Tensor]:
-    length = gates.shape[-1]
-    pairs = zip(gates, filters, strict=True)
-    return [x[..., None] * toeplitz(h, length) for x, h in pairs]
+def rings(filters: Tensor) -> list[Tensor]:
+    """Staircases whose steps come round."""
+    return [torch.stack([*map(circulant, h)]) for h in filters]
 
 
 MATRIX = (
@@ -87,12 +82,12 @@ MATRIX = (
     ),
     Mistake(
         "one after another is a product of tables, not a product entry by entry",
-        lambda gates, filters: torch.stack(stages_of(gates, filters)).prod(0),
+        lambda gates, filters: torch.stack(scaled(gates, staircases(filters))).prod(0),
         "Over how many steps can input s reach output t in two stages?",
     ),
     Mistake(
         "the stages were added: each works on what the one before it made",
-        lambda gates, filters: torch.stack(stages_of(gates, filters)).sum(0),
+        lambda gates, filters: torch.stack(scaled(gates, staircases(filters))).sum(0),
         "What does stage 2 work on?",
     ),
     Mistake(
@@ -102,13 +97,13 @@ MATRIX = (
     ),
     Mistake(
         "above the diagonal the taps came round: entry [t, s] is 0 where s > t",
-        lambda gates, filters: product_of(gates, [ring(h) for h in filters]),
+        lambda gates, filters: product(scaled(gates, rings(filters))),
         "Which inputs has output 0 not seen yet?",
     ),
     Mistake(
         "the filter stands above the diagonal: entry [t, s] is 0 where s > t",
-        lambda gates, filters: product_of(
-            gates, [toeplitz(h, h.shape[-1]).mT for h in filters]
+        lambda gates, filters: product(
+            scaled(gates, [table.mT for table in staircases(filters)])
         ),
         "Which inputs has output 0 not seen yet?",
     ),

@@ -13,7 +13,12 @@ from minihyena.grading.parts import (
 from minihyena.lessons.checking import Mistake, examine
 from minihyena.lessons.comparing import Case, attempt, close, fault, pick, short, show
 from minihyena.lessons.exercise import Function, Incorrect
-from minihyena.lessons.notebook_07.hyena_matrix import MATRIX_MISTAKES, by_unit_vectors
+from minihyena.lessons.notebook_07.hyena_matrix import (
+    MATRIX_MISTAKES,
+    by_unit_vectors,
+    circulant,
+    product,
+)
 from minihyena.lessons.probes import Failures
 
 __all__ = ["has_any_order", "has_order_1", "is_causal", "keeps_rows_and_signs"]
@@ -44,11 +49,8 @@ def stage_by_entries(gates: Parts, filters: Parts) -> Tensor:
 
 
 def ring_until_the_end(gates: Parts, filters: Parts) -> Tensor:
-    time = torch.arange(gates[0].shape[-1])
-    made = torch.eye(len(time), dtype=gates[0].dtype)
-    for x, h in zip(gates, filters, strict=True):
-        made = x[..., None] * (h[(time[:, None] - time) % len(time)] @ made)
-    return made.tril()
+    pairs = zip(gates, filters, strict=True)
+    return product([x[..., None] * circulant(h) for x, h in pairs]).tril()
 
 
 def gates_at_the_end(gates: Parts, filters: Parts) -> Tensor:

@@ -1,4 +1,5 @@
-"""python -m minihyena train | sample | experiment | bench | grade | doctor"""
+"""python -m minihyena train | sample | experiment | bench | grade | notebooks | doctor
+"""
 
 import argparse
 import sys
@@ -9,7 +10,7 @@ from typing import Any
 
 import torch
 
-from minihyena import checkpoints, train_command
+from minihyena import checkpoints, shipped, train_command
 from minihyena.errors import check_device, choose
 from minihyena.experiments.results import FOLDER
 from minihyena.generation import sample_text
@@ -118,6 +119,11 @@ def parser() -> argparse.ArgumentParser:
     add("--marks", type=Path, help="CSV: student, assignment, part, level, comment")
     add("--gradescope", action="store_true", help="also write a results.json for each")
     add("--otter", action="store_true", help="also write otter-grader's test files")
+
+    course = commands.add_parser("notebooks", help="copy the course into a folder")
+    course.set_defaults(command=run_notebooks)
+    course.add_argument("folder", type=Path, help="notebooks already there stay")
+    course.add_argument("--lab", action="store_true", help="then open JupyterLab")
 
     check = commands.add_parser("doctor", help="is everything here that is needed?")
     check.set_defaults(command=run_doctor)
@@ -250,6 +256,18 @@ def run_grade(options: argparse.Namespace) -> int:
     from minihyena.grading import command
 
     return command.run_grade(options)
+
+
+def run_notebooks(options: argparse.Namespace) -> int:
+    """Copy the notebooks, leave those alone that are there, say how to open them."""
+    folder: Path = options.folder
+    new, kept = shipped.copy_notebooks(folder)
+    print(f"{len(new)} notebooks copied to {folder}", end="")
+    print(f", {len(kept)} were there and stay as they are" if kept else "")
+    if options.lab:
+        return shipped.open_lab(folder)
+    print(f'to open them: python -m minihyena notebooks "{folder}" --lab')
+    return 0
 
 
 def run_doctor(options: argparse.Namespace) -> int:

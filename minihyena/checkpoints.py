@@ -18,6 +18,7 @@ from minihyena.files import write_whole
 from minihyena.model import LanguageModel, LMConfig, mixers
 from minihyena.options import configure, from_fields, to_fields
 from minihyena.rivals.filters import filter_families
+from minihyena.shipped import shipped
 from minihyena.tokenizers import DNATokenizer, Tokenizer, tokenizers
 
 __all__ = ["Checkpoint", "load", "save"]
@@ -60,7 +61,7 @@ def save(
     write_whole(path, to_bytes(weights, {"minihyena": json.dumps(about)}))
 
 
-SHIPPED = Path(__file__).resolve().parents[1] / "data" / "checkpoints"
+SHIPPED = shipped("data/checkpoints")
 
 
 def load(path: Path | str) -> Checkpoint:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minihyena.files import write_whole
+from minihyena.shipped import shipped
 
 __all__ = ["read", "rescue", "results_folder", "write"]
 
@@ -52,11 +53,10 @@ def rescue(path: Path | str) -> list[dict[str, Any]]:
 
 def results_folder() -> Path:
     """data/results of the project; FileNotFoundError where there is none."""
-    folder = Path(__file__).resolve().parents[1] / "data" / "results"
+    folder = shipped("data/results")
     if not folder.is_dir():
         raise FileNotFoundError(
-            "the recorded measurements are in data/results of the project's folder, "
-            "which an installed package does not hold: work in a checkout, or name "
-            "where they are"
+            f"the recorded measurements come with the project, and {folder} is not "
+            "there: install it again, or name where they are"
         )
     return folder

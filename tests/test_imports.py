@@ -33,6 +33,7 @@ FLOORS = [
         "mixer",
         "files",
         "processes",
+        "shipped",
         "signals",
         "official",
         "official_model",

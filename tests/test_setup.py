@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -134,6 +136,30 @@ def test_a_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     assert folders == {"minihyena", f"minihyena-{minihyena.__version__}.dist-info"}
     assert "minihyena/doctor.py" in names
     assert not [name for name in names if "__pycache__" in name]
+    inside = {name for name in names if name.startswith("minihyena/shipped/")}
+    shipped = ["notebooks/*.ipynb", "notebooks/assignments/release/*/*.ipynb"]
+    shipped += ["notebooks/*.md", "data/README.md", "data/checkpoints/*.safetensors"]
+    shipped += ["data/results/*.json", ".jupyter/*.py", ".jupyter/labconfig/*.json"]
+    files = [path for pattern in shipped for path in ROOT.glob(pattern)]
+    assert len(files) > 13 + 4 + 4 + 10
+    assert inside == {f"minihyena/shipped/{p.relative_to(ROOT)}" for p in files}
+
+
+def test_a_package_made_of_the_sdist_is_the_same(tmp_path: Path) -> None:
+    """The sdist alone, away from the checkout and its git, makes the same wheel."""
+    (source,) = SdistBuilder(str(ROOT)).build(directory=str(tmp_path))
+    with tarfile.open(source) as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = tmp_path / f"minihyena-{minihyena.__version__}"
+    assert {"Makefile", "README.md", "tests", "notebooks"} <= {
+        path.name for path in folder.iterdir()
+    }
+    names = []
+    for root in (ROOT, folder):
+        (built,) = WheelBuilder(str(root)).build(directory=str(tmp_path / "wheel"))
+        with zipfile.ZipFile(built) as wheel:
+            names.append(sorted(wheel.namelist()))
+    assert names[0] == names[1]
 
 
 def test_the_version_is_the_same_everywhere() -> None:

@@ -1,13 +1,16 @@
 """One JupyterLab and one Chromium for all browser tests; evidence when one fails."""
 
+import re
 import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
+from xdist.scheduler import LoadScopeScheduling
 
 from .laboratory import PICTURES, ROOT, Notebook, chromium_at, jupyter
 
@@ -80,6 +83,18 @@ def notebook(
         with evidence(notebook, folder):
             notebook.run_all()
         yield notebook
+
+
+class ByNotebook(LoadScopeScheduling):
+    """Tests of one notebook, and those of one file without one, stay in one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        notebook = re.search(r"[\w/]+\.ipynb", nodeid)
+        return notebook.group() if notebook else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByNotebook:
+    return ByNotebook(config, log)
 
 
 @pytest.hookimpl(trylast=True)

@@ -4,6 +4,8 @@
 PYTHON     ?= python3
 LAB_FLAGS  ?=
 WORKERS    ?= 2
+TIMES      ?= 10
+SEED       ?= 0
 
 VENV  := .venv
 READY := $(VENV)/.ready
@@ -26,7 +28,7 @@ ifneq ($(MADE_IN),$(CURDIR))
 .PHONY: $(READY)
 endif
 
-.PHONY: help lab test check notebooks site walk kills waits clean
+.PHONY: help lab test check notebooks site walk properties kills waits clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +38,7 @@ help:
 	@echo 'make notebooks  run, clean and write every notebook (names: NB="00 09")'
 	@echo 'make site       a web site of them all, to read offline: build/site/index.html'
 	@echo 'make walk       run them with no answer, with wrong and with right ones'
+	@echo 'make properties  every property on TIMES=10 times as many examples, SEED=0'
 	@echo 'make kills      kill training 50 times, resume it, and compare'
 	@echo 'make waits      how long a learner waits for an import, a check, a picture'
 	@echo 'make clean      remove all that was made here; downloaded texts stay'
@@ -95,6 +98,15 @@ notebooks: $(READY)
 
 site: $(READY)
 	$(WITH) $(ALONE) PYTHONPATH=notebooks $(RUN) website.build $(NB)
+
+properties: $(READY)
+	@mkdir -p build
+	@$(WITH) $(ALONE) MINIHYENA_EXAMPLES=$(TIMES) $(RUN) pytest tests -m hypothesis \
+	  --ignore=tests/browser --ignore=tests/with_nbgrader -n $(WORKERS) \
+	  --hypothesis-seed=$(SEED) --hypothesis-show-statistics > build/properties.log; \
+	  failed=$$?; tail -n 1 build/properties.log; \
+	  sed -n 's/.* \([0-9]*\) passing examples.*/\1/p' build/properties.log | \
+	  awk '{ n += $$1 } END { print n " examples passed, seed $(SEED)" }'; exit $$failed
 
 kills: $(READY)
 	$(WITH) $(ALONE) $(VENV)/bin/python tests/kill_and_resume.py

@@ -1,5 +1,4 @@
-"""python -m minihyena train | sample | experiment | bench | grade | notebooks | doctor
-"""
+"""The command line, python -m minihyena: from a text to a model to a text, and more."""
 
 import argparse
 import sys

@@ -10,13 +10,17 @@ import hypothesis
 import pytest
 import torch
 from ipywidgets.widgets import widget as widget_module
+from properties import TIMES, USUAL
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # Time limits of single examples would measure the machine; on a build server the
 # examples are the same every time.
 hypothesis.settings.register_profile(
-    "minihyena", deadline=None, derandomize=os.environ.get("CI") == "true"
+    "minihyena",
+    max_examples=USUAL * TIMES,
+    deadline=None,
+    derandomize=os.environ.get("CI") == "true",
 )
 hypothesis.settings.load_profile("minihyena")
 

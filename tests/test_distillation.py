@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from torch import Tensor, nn
 
 from minihyena import (
@@ -69,7 +70,7 @@ def errors(h: Tensor, modes: Modes) -> Tensor:
 # Modes.
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(
     width=st.integers(1, 3),
     states=st.integers(1, 4),
@@ -116,7 +117,7 @@ def test_a_rough_filter_does_not_compress() -> None:
     assert errors(h, fit_modes(h, 64)).median() < 0.1
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(length=st.integers(4, 60), order=st.integers(1, 9), seed=st.integers(0, 999))
 def test_every_pole_is_inside_the_unit_circle_whatever_the_filter(
     length: int, order: int, seed: int

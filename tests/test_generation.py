@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from scipy import stats
 from torch import Tensor, nn
 
@@ -479,7 +480,37 @@ def test_bytes_that_are_no_text_are_replaced_and_nothing_is_lost() -> None:
     assert "".join(recite(b"a\xffb\xe2\x82")) == "a\ufffdb\ufffd"
 
 
-@settings(max_examples=40)
+@pytest.mark.parametrize("mixer", mixers)
+@examples(3)
+@given(
+    order=st.integers(1, 4),
+    lengths=st.lists(st.integers(1, 20), min_size=1, max_size=3),
+    new=st.integers(1, 12),
+    temperature=st.sampled_from([0, 0.5, 1.0]),
+    seed=st.integers(0, 999),
+)
+def test_any_prompts_are_continued_alike_by_every_decoder(
+    mixer: str,
+    order: int,
+    lengths: list[int],
+    new: int,
+    temperature: float,
+    seed: int,
+) -> None:
+    """Also beyond max_length, where the window slides."""
+    model = build({"kind": mixer, "order": order} if mixer == "hyena" else mixer)
+    ids = [torch.randint(5, (n,), generator=seeded(seed + n)) for n in lengths]
+
+    def text(decoder: str) -> list[list[int]]:
+        options: Any = {"temperature": temperature, "slide": True, "decoder": decoder}
+        tokens = sample(model.double(), ids, new, generator=seeded(seed), **options)
+        return torch.stack([*tokens], dim=1).tolist()
+
+    known = decoders_of(model)
+    assert [text(decoder) for decoder in known] == len(known) * [text("recompute")]
+
+
+@examples(40)
 @given(text=st.text(max_size=8), tail=st.binary(max_size=3))
 def test_the_pieces_together_are_the_text(text: str, tail: bytes) -> None:
     data = text.encode() + tail

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from torch import Tensor
 from torch.autograd import gradcheck
 from torch.func import functional_call
@@ -145,18 +146,29 @@ def test_the_views_agree_in_float32(case: str) -> None:
         assert_equal(seen(mixer, u), y, 1e-5)
 
 
-@settings(max_examples=4)
+@examples(4)
 @every_mixer
-@given(batch=st.integers(1, 3), length=st.integers(1, LONGEST), seed=st.integers(0, 99))
+@given(
+    batch=st.integers(1, 3),
+    length=st.integers(1, LONGEST),
+    share=st.floats(0, 1),
+    single=st.booleans(),
+    seed=st.integers(0, 99),
+)
 def test_the_views_agree_for_any_weights_and_shapes(
-    case: str, batch: int, length: int, seed: int
+    case: str, batch: int, length: int, share: float, single: bool, seed: int
 ) -> None:
     mixer, u = build(case, seed), 2 * draw(batch, length, WIDTH, seed=seed)
+    prompt, tolerance = round(share * length), 1e-10
+    if single:
+        mixer, u, tolerance = mixer.float(), u.float(), 1e-4
     with torch.no_grad():
         y = mixer(u)
-        assert_equal(stepped(mixer, u, length // 2), y[:, length // 2 :])
+        assert_equal(stepped(mixer, u, prompt), y[:, prompt:], tolerance)
         if case not in WITHOUT_MATRIX:
-            assert_equal(seen(mixer, u), y)
+            assert_equal(seen(mixer, u), y, tolerance)
+        u[:, prompt:] = draw(batch, length - prompt, WIDTH, seed=seed + 1)
+        assert_equal(mixer(u)[:, :prompt], y[:, :prompt], tolerance)
 
 
 @pytest.mark.parametrize("case", sorted(WITHOUT_MATRIX))

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from torch import Tensor
 
 from minihyena.conv import DirectConv, OnlineConv, causal_conv
@@ -58,7 +59,7 @@ def test_steps_are_the_convolution_for_every_number_of_them(
 
 
 @every_kind
-@settings(max_examples=25)
+@examples(25)
 @given(
     batch=st.integers(1, 3),
     width=st.integers(1, 4),

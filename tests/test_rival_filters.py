@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from safetensors.torch import load_file, save_file
 from scipy.signal import lfilter
 
@@ -161,7 +162,7 @@ def close(h: Any, expected: Any, relative: float = 1e-11) -> None:
 
 
 @pytest.mark.parametrize("name", RIVALS)
-@settings(max_examples=30)
+@examples(30)
 @given(
     width=st.integers(1, 3),
     orders=st.integers(1, 2),

@@ -11,61 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pages import rows, sections
 
 import minihyena
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "minihyena"
 
-# Each floor imports downwards only.
-FLOORS = [
-    ["errors", "options"],
-    [
-        "auditing",
-        "bilinear",
-        "conv",
-        "fast_conv",
-        "filters",
-        "hub",
-        "kept",
-        "matrices",
-        "memory",
-        "mixer",
-        "files",
-        "processes",
-        "shipped",
-        "signals",
-        "official",
-        "official_model",
-        "online",
-        "tasks",
-        "records",
-        "tokenizers",
-        "corpora",
-    ],
-    ["hyena", "recurrence", "rivals", "bidirectional"],
-    ["distillation"],
-    ["model", "vector_model"],
-    [
-        "training",
-        "train_config",
-        "training_state",
-        "losses",
-        "batch_memory",
-        "runs",
-        "run_files",
-        "run_log",
-        "presets",
-        "race",
-        "generation",
-        "checkpoints",
-        "experiments",
-        "benchmark",
-        "subjects",
-        "drop_in",
-    ],
-    ["explore", "lessons", "grading", "doctor", "train_command", "__main__"],
-]
+MAP = sections((ROOT / "CONTRIBUTING.md").read_text("utf-8"))["Map"]
+FLOORS = [row[1].replace("`", "").split() for row in rows(MAP)]
 HEAVY = {"plotly", "ipywidgets", "anywidget", "IPython", "matplotlib", "scipy", "pooch"}
 
 
@@ -125,6 +79,14 @@ def test_every_module_lives_on_a_floor() -> None:
     rooms = {name.split(".")[1] for name in MODULES if name != "minihyena"}
     known = {room for rooms in FLOORS for room in rooms}
     assert {"conv", "hyena", "model", "training"} < rooms <= known
+
+
+def test_the_map_counts_the_lines_of_every_floor() -> None:
+    for rooms, row in zip(FLOORS, rows(MAP), strict=True):
+        files = [f for room in rooms for f in (PACKAGE / room).rglob("*.py")]
+        files += [f for room in rooms if (f := PACKAGE / f"{room}.py").exists()]
+        counted = sum(len(f.read_text("utf-8").splitlines()) for f in files)
+        assert int(row[2].replace(",", "")) == pytest.approx(counted, rel=0.05), row[0]
 
 
 def test_modules_import_downwards_only() -> None:

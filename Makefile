@@ -13,9 +13,9 @@ RUN   := $(VENV)/bin/python -m
 # Kernels and tools are looked up on PATH. It is set only where they run: the Python
 # that makes .venv must never be the one inside it.
 WITH  := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter"
-# nbgrader changes JupyterLab: it stands beside .venv and sees into it.
-NBGRADER := build/nbgrader
-WITH_NBGRADER := PATH="$(CURDIR)/$(NBGRADER)/bin:$$PATH" \
+# What changes JupyterLab, or is seldom wanted, stands beside .venv and sees into it.
+BESIDE := build/beside
+WITH_NBGRADER := PATH="$(CURDIR)/$(BESIDE)/nbgrader/bin:$$PATH" \
   JUPYTER_PATH="$(CURDIR)/$(VENV)/share/jupyter"
 # Two workers of one thread each fill two cores; two of two threads each would wait for
 # one another most of the time.
@@ -28,7 +28,7 @@ ifneq ($(MADE_IN),$(CURDIR))
 .PHONY: $(READY)
 endif
 
-.PHONY: help lab test check notebooks site walk properties kills waits clean
+.PHONY: help lab test check notebooks site walk properties mutants package kills waits clean
 .DEFAULT_GOAL := help
 
 help:
@@ -39,6 +39,8 @@ help:
 	@echo 'make site       a web site of them all, to read offline: build/site/index.html'
 	@echo 'make walk       run them with no answer, with wrong and with right ones'
 	@echo 'make properties  every property on TIMES=10 times as many examples, SEED=0'
+	@echo 'make mutants    break the core on purpose, thousands of times; for hours'
+	@echo 'make package    wheel and sdist, tried in an empty environment elsewhere'
 	@echo 'make kills      kill training 50 times, resume it, and compare'
 	@echo 'make waits      how long a learner waits for an import, a check, a picture'
 	@echo 'make clean      remove all that was made here; downloaded texts stay'
@@ -68,25 +70,24 @@ lab: $(READY)
 	$(WITH) $(RUN) jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
 	  $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS)
 
-$(NBGRADER)/.ready: $(READY)
-	@$(VENV)/bin/python -m venv --clear $(NBGRADER)
+$(BESIDE)/%/.ready: $(READY)
+	@$(VENV)/bin/python -m venv --clear $(@D)
 	@$(VENV)/bin/python -c 'import sysconfig; print("import site;", \
-	  "site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
-	  > $(NBGRADER)/course.pth
-	@mv $(NBGRADER)/course.pth "$$($(NBGRADER)/bin/python -c \
+	  "site.addsitedir(%r)" % sysconfig.get_path("purelib"))' > $(@D)/course.pth
+	@mv $(@D)/course.pth "$$($(@D)/bin/python -c \
 	  'import sysconfig; print(sysconfig.get_path("purelib"))')"
-	@$(NBGRADER)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  -c constraints.txt nbgrader
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  -c constraints.txt $*
 	@touch $@
 
-test: $(READY) $(NBGRADER)/.ready
+test: $(READY) $(BESIDE)/nbgrader/.ready
 	$(WITH) $(ALONE) $(RUN) pytest tests --ignore=tests/browser --ignore=tests/with_nbgrader \
 	  -n $(WORKERS) --dist worksteal
 	$(WITH) $(ALONE) $(RUN) pytest notebooks --nbval --nbval-current-env \
 	  --nbval-cell-timeout=120 --nbval-sanitize-with tests/nbval.cfg \
 	  -n $(WORKERS) --dist loadfile
 	$(WITH) $(ALONE) $(RUN) pytest tests/browser
-	$(WITH_NBGRADER) $(ALONE) $(NBGRADER)/bin/python -m pytest tests/with_nbgrader
+	$(WITH_NBGRADER) $(ALONE) $(BESIDE)/nbgrader/bin/python -m pytest tests/with_nbgrader
 
 check: $(READY)
 	$(RUN) ruff check .
@@ -107,6 +108,15 @@ properties: $(READY)
 	  failed=$$?; tail -n 1 build/properties.log; \
 	  sed -n 's/.* \([0-9]*\) passing examples.*/\1/p' build/properties.log | \
 	  awk '{ n += $$1 } END { print n " examples passed, seed $(SEED)" }'; exit $$failed
+
+mutants: $(BESIDE)/mutmut/.ready
+	PATH="$(CURDIR)/$(BESIDE)/mutmut/bin:$$PATH" $(ALONE) CI=true \
+	  MINIHYENA_SHARED="$(CURDIR)/../shared" mutmut run --max-children $(WORKERS)
+	$(VENV)/bin/python tests/mutation_score.py
+
+package: $(READY)
+	@$(RUN) build --outdir dist
+	$(VENV)/bin/python tests/try_package.py dist/*.whl $(PYTHON)
 
 kills: $(READY)
 	$(WITH) $(ALONE) $(VENV)/bin/python tests/kill_and_resume.py

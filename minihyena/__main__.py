@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -277,4 +278,6 @@ def run_doctor(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    if isinstance(sys.stdout, TextIOWrapper):  # into a file, Windows writes few letters
+        sys.stdout.reconfigure(errors="replace")
     sys.exit(main())

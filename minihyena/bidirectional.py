@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from minihyena.conv import causal_conv, conv_flops, toeplitz
 from minihyena.hyena import HyenaConfig, HyenaOperator
 from minihyena.mixer import by_channel, matrix_flops
-from minihyena.recurrence import Stage
+from minihyena.recurrence import Stage, hyena_matrix
 
 __all__ = ["BidirectionalHyena", "two_sided_conv", "two_sided_toeplitz"]
 
@@ -70,16 +70,9 @@ class BidirectionalHyena(HyenaOperator):
     def matrix(self, u: Tensor) -> Tensor:
         """H(u): (B, D, L, L), the gates frozen; a full matrix, not a triangle."""
         self.check_matrix(u, self.width, self.config.order)
-        length = u.shape[1]
-        matrix = torch.eye(length, dtype=u.dtype, device=u.device)
-        for gate, h, skip in self.streams(u)[1]:
-            if h is not None:
-                stage = two_sided_toeplitz(h[0], h[1], length)
-                if skip is not None:
-                    stage = stage + torch.diag_embed(skip[:, None].expand(-1, length))
-                matrix = stage @ matrix
-            matrix = gate[..., None] * matrix
-        return matrix
+        return hyena_matrix(
+            self.streams(u)[1], lambda h, length: two_sided_toeplitz(h[0], h[1], length)
+        )
 
     def streams(self, u: Tensor) -> tuple[Tensor, list[Stage]]:
         """As HyenaOperator's; a filter is (2, D, L), its past and its future."""
@@ -87,7 +80,7 @@ class BidirectionalHyena(HyenaOperator):
         taps = self.config.short_taps
         p = by_channel(self.in_proj, u)
         p = self.short_filter(pad(p, (taps // 2, (taps - 1) // 2)))  # centred
-        *gates, v = p.chunk(self.config.order + 1, dim=1)
+        gates, v = self.gates(p)
         long = self.convolutions(u.shape[1])
         return v, [(gate, *pair) for gate, pair in zip(gates[::-1], long, strict=True)]
 

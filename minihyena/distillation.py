@@ -245,7 +245,8 @@ class Report(NamedTuple):
 def report(model: Any, distilled: Any, ids: Tensor) -> Report:
     """Both language models on ids (B, L + 1), the last of them a target only.
 
-    All errors are ||difference|| / ||teacher||.
+    All errors are ||difference|| / ||teacher||. Call .eval() on both first, if they
+    have dropout.
     """
     filters, outputs = [], []
     r = model.embedding(ids[:, :-1])

@@ -66,7 +66,7 @@ def python() -> str:
     """How this Python is called on the command line."""
     found = shutil.which("python")
     same = found and Path(found).resolve() == Path(sys.executable).resolve()
-    return "python" if same else sys.executable
+    return "python" if same else f'"{sys.executable}"'
 
 
 def install(requirement: str) -> str:
@@ -80,7 +80,7 @@ def python_version() -> Finding:
     if OLDEST <= sys.version_info[:2] <= NEWEST:
         return Finding("Python", version)
     wanted = f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
-    newest = f"python{NEWEST[0]}.{NEWEST[1]}"
+    newest = ("py -" if os.name == "nt" else "python") + f"{NEWEST[0]}.{NEWEST[1]}"
     return Finding(
         "Python", f"{version}, not {wanted}", f"{newest} -m venv --clear .venv"
     )

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from minihyena.bidirectional import BidirectionalHyena
-from minihyena.errors import check_length
 from minihyena.hyena import HyenaConfig
 from minihyena.mixer import Mixer
 from minihyena.model import drawing_from, mixers
@@ -46,7 +45,6 @@ def replace_attention(
     attention with kdim, vdim, add_bias_kv or add_zero_attn, for causal=False with a
     mixer that is causal only, and for max_length < 1.
     """
-    check_length(1, max_length)
     config = configure("mixer", mixer, mixers)
     if not causal and not isinstance(config, HyenaConfig):
         raise ValueError(

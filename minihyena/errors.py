@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Iterable
 from difflib import SequenceMatcher
+from typing import Any
 
 import psutil
 import torch
 from torch import Tensor
 
 __all__ = [
+    "at_least",
     "check_conv",
     "check_device",
     "check_finite",
@@ -68,6 +70,15 @@ def check_input(u: Tensor, width: int, weight: Tensor, max_length: int) -> None:
         )
 
 
+def at_least(config: Any, **smallest: int) -> None:
+    """ValueError if one of the numbers of `config` is smaller than this."""
+    for name, least in smallest.items():
+        if getattr(config, name) < least:
+            raise ValueError(
+                f"{name} must be at least {least}; got {getattr(config, name)}"
+            )
+
+
 def check_conv(u: Tensor, h: Tensor, skip: Tensor | None) -> None:
     """Whether u (B, D, L), h (D, K), skip (D,) can be convolved; raises as
     `conv.causal_conv`.
@@ -118,9 +129,9 @@ def check_finite(what: str, u: Tensor) -> None:
 def check_ids(ids: Tensor, vocab_size: int, max_length: int) -> None:
     """Whether a language model can read ids (B, L).
 
-    Raises ValueError for a wrong shape, a length above max_length or an id >= V (looked
-    for on the CPU only: elsewhere it would wait for the device), TypeError for ids that
-    are not integers.
+    Raises ValueError for a wrong shape, a length above max_length or an id outside
+    0 .. V - 1 (looked for on the CPU only: elsewhere it would wait for the device),
+    TypeError for ids that are not integers.
     """
     if ids.dim() != 2:
         raise ValueError(f"ids must be (B, L); got {tuple(ids.shape)}")

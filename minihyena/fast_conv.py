@@ -147,7 +147,10 @@ def auto_conv(u: Tensor, h: Tensor, skip: Tensor | None = None) -> Tensor:
 
 
 def fft_conv(u: Tensor, h: Tensor, skip: Tensor | None = None) -> Tensor:
-    """u (B, D, L), h (D, K <= L), skip (D,) -> (B, D, L), in float32 or float64."""
+    """u (B, D, L), h (D, K <= L), skip (D,) -> (B, D, L), in float32 or float64.
+
+    Spectra are multiplied; zeros up to n >= L + K - 1 keep the tail off the start.
+    """
     if plan(u, h.shape[-1]).small and not torch.is_grad_enabled():
         return _convolve(u, h, skip)[0]
     return apply(SPECTRA, u, h, skip)

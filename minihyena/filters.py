@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minihyena.errors import check_length, choose
+from minihyena.errors import at_least, check_length, choose
 from minihyena.mixer import by_channel
 
 __all__ = ["ImplicitConfig", "ImplicitFilter", "decay_window", "positional_features"]
@@ -51,13 +51,7 @@ class ImplicitConfig:
     decay_learning_rate: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("bands", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be at least 1; got {getattr(self, name)}"
-                )
-        if self.depth < 0:
-            raise ValueError(f"depth must not be negative; got {self.depth}")
+        at_least(self, bands=1, width=1, depth=0)
         if not 0 < self.fast_decay <= self.slow_decay or not 0 < self.target < 1:
             raise ValueError(
                 "the window needs 0 < fast_decay <= slow_decay and 0 < target < 1; got "

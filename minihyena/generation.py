@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from minihyena.corpora import Tokenizer
 from minihyena.errors import choose
 from minihyena.mixer import DECODERS, State
+from minihyena.tokenizers import Tokenizer
 
 __all__ = ["decoders_of", "draw", "sample", "sample_text"]
 
@@ -251,7 +251,7 @@ def draw(
     `top_k` keeps the k likeliest; `top_p` the fewest that together reach p. Temperature
     0 takes the likeliest (arXiv 1904.09751 for top_p).
     """
-    if temperature == 0:
+    if torch.tensor(temperature, dtype=logits.dtype) == 0:  # or is rounded to it
         return logits.argmax(-1)
     # The largest becomes 0, so that no low temperature leads beyond the numbers.
     logits = (logits - logits.amax(-1, keepdim=True)) / temperature

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from minihyena import official
 from minihyena.conv import conv_flops
-from minihyena.errors import choose
+from minihyena.errors import at_least, choose
 from minihyena.filters import ImplicitConfig
 from minihyena.mixer import by_channel, matrix_flops
 from minihyena.options import configure
@@ -52,11 +52,7 @@ class HyenaConfig:
         choose("convention", self.convention, CONVENTIONS)
         chosen = configure("long filter", self.filter, filter_families)
         object.__setattr__(self, "filter", chosen)
-        if self.order < 1 or self.short_taps < 1:
-            raise ValueError(
-                "order and short_taps must be at least 1; "
-                f"got {self.order} and {self.short_taps}"
-            )
+        at_least(self, order=1, short_taps=1)
 
     @property
     def streams(self) -> int:

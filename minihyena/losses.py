@@ -60,8 +60,11 @@ def evaluate(
 ) -> float:
     """Mean loss in nats a token over windows of `length` that do not overlap.
 
-    `windows` of them, evenly spread over the split; None takes all.
+    `windows` of them, evenly spread over the split; None takes all. Raises ValueError
+    for fewer than one.
     """
+    if windows is not None and windows < 1:
+        raise ValueError(f"a loss needs at least one window; got windows = {windows}")
     inputs, targets = source.windows(split, length)
     if windows is not None and windows < len(inputs):
         chosen = torch.linspace(0, len(inputs) - 1, windows).round().long()

@@ -220,6 +220,12 @@ class Fingerprint:
     def __init__(self, module: nn.Module) -> None:
         crc = crc32(f"{type(module).__name__} {getattr(module, 'config', '')}".encode())
         self.weights = [*module.state_dict(keep_vars=True).values()]
+        self.places = [
+            (place, name, held)
+            for part in module.modules()
+            for place in (part._parameters, part._buffers, part._modules)
+            for name, held in place.items()
+        ]
         for weight in self.weights:
             digits = weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
             crc = crc32(digits.numpy().data, crc)
@@ -227,8 +233,9 @@ class Fingerprint:
         self.changes = self._count()
 
     def is_old(self) -> bool:
-        """Whether something was written into the weights since."""
-        return self._count() != self.changes
+        """Whether weights were written into since, or others put in their place."""
+        moved = any(place.get(name) is not held for place, name, held in self.places)
+        return moved or self._count() != self.changes
 
     def _count(self) -> tuple[int, list[float]]:
         """How often they were written into, and as fused optimisers do not count, one

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from minihyena import hub
 from minihyena.distillation import filter_modes, refine
-from minihyena.errors import check_ids
+from minihyena.errors import at_least, check_ids
 from minihyena.filters import ImplicitConfig, init_small
 from minihyena.hyena import HyenaConfig
 from minihyena.mixer import DECODERS, Fingerprint, State, check_step, is_plain
@@ -64,17 +64,13 @@ class LMConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mixer", configure("mixer", self.mixer, mixers))
-        for name in ("vocab_size", "max_length", "width", "depth", "vocab_multiple"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be at least 1; got {getattr(self, name)}"
-                )
+        at_least(self, vocab_size=1, max_length=1, width=1, depth=1, vocab_multiple=1)
         if self.std is not None and not 0 < self.std < math.inf:
             raise ValueError(f"std must be above 0 and finite; got {self.std}")
-        if not (self.mlp_ratio > 0 and 0 <= self.dropout < 1):
+        if not (1 <= self.mlp_ratio * self.width < math.inf and 0 <= self.dropout < 1):
             raise ValueError(
-                "mlp_ratio must be above 0 and dropout in 0 .. 1; "
-                f"got {self.mlp_ratio} and {self.dropout}"
+                "mlp_ratio x width must be at least 1 and finite, dropout at least 0 "
+                f"and below 1; got {self.mlp_ratio} x {self.width} and {self.dropout}"
             )
 
     @property

@@ -73,8 +73,9 @@ def operator_options(
     """Constructor arguments of the official operator -> ours, in three groups.
 
     Returns width and max_length; order; the filter's options.
-    Raises ValueError for an argument the official operator does not have or has in
-    vain, a missing d_model or l_max, an even or too small emb_dim, or the layout.
+    Raises ValueError for an argument the official operator does not have or that ours
+    cannot follow (FIXED), a missing d_model or l_max, an even or too small emb_dim, or
+    the layout.
     """
     check_layout(layout)
     known = {*FILTER_OPTIONS, *OTHER_OPTIONS, *WITHOUT_EFFECT, *WITHOUT_EFFECT_HERE}

@@ -62,7 +62,7 @@ class RunningConv(Memory):
 
     def extend(self, u: Tensor) -> Tensor:
         """u (B, D, n) -> (B, D, n): a prompt, if it comes first, or one step."""
-        if u.shape[-1] == 1 and self.time:
+        if u.shape[-1] == 1:
             return self.step(u[..., 0])[..., None]
         return self.absorb(u)
 
@@ -126,11 +126,9 @@ class DirectConv(RunningConv):
         self.past = self.h[:0]
 
     def _step(self, u: Tensor) -> Tensor:
-        return self._weigh(self._remember(u[..., None]))
-
-    def _weigh(self, past: Tensor) -> Tensor:
-        taps = self.mirror.shape[-1]
-        return (self.mirror[:, taps - past.shape[-1] :] * past).sum(-1)
+        past = self._remember(u[..., None])
+        taps = self.mirror[:, self.mirror.shape[-1] - past.shape[-1] :]
+        return (taps * past).sum(-1)
 
     def _absorb(self, u: Tensor) -> Tensor:
         self._remember(u)

@@ -4,7 +4,7 @@ B batch, L length, D width, N order = number of gates. Gating is diagonal in tim
 convolution in frequency; the recurrence is their alternation.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -45,10 +45,13 @@ def hyena_recurrence(v: Tensor, stages: Iterable[Stage | Transformed]) -> Tensor
     return v
 
 
-def hyena_matrix(stages: Sequence[Stage]) -> Tensor:
+def hyena_matrix(
+    stages: Sequence[Stage], toeplitz: Callable[[Tensor, int], Tensor] = toeplitz
+) -> Tensor:
     """H (B, D, L, L) with H @ v = hyena_recurrence(v, stages): the gates frozen.
 
-    H = diag(x^N) T(h^N) ... diag(x^1) T(h^1) (Poli et al. 2023, section 3.2).
+    H = diag(x^N) T(h^N) ... diag(x^1) T(h^1) (Poli et al. 2023, section 3.2);
+    `toeplitz(h, L)` is T(h), of another kind of convolution if it is given.
     """
     length = stages[0][0].shape[-1]
     matrix = torch.eye(length, dtype=stages[0][0].dtype, device=stages[0][0].device)
@@ -117,9 +120,9 @@ class RecurrenceMixer(Mixer):
     """A mixer that is a Hyena recurrence; what Hyena, H3 and GSS share.
 
     `filter` makes the long filters, filter(length) -> (orders, D, length). While the
-    mixer only evaluates (.eval(), no gradients) they and their spectra are kept, and
-    made again when one of their numbers changes; what `streams` hands out then is to
-    be read only.
+    mixer only evaluates (.eval(), no gradients) they are kept, and by `forward` their
+    spectra, and made again when one of their numbers changes; what `streams` hands out
+    then is to be read only.
     """
 
     filter: Any  # nn.Module, or None

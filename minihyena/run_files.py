@@ -38,18 +38,18 @@ def newest(path: Path | str) -> Path:
 def write(kept: Kept, path: Path | str, fresh: bool = False) -> None:
     """Write the newest state; the one before it stays, unless this is a `fresh` run.
 
-    At every moment one of the two is whole. Raises OSError; then both stay.
+    At every moment one of the two is whole, also after an OSError.
     """
     new, old = newest(path), beside(path, ".run.old")
     draft = beside(path, ".run.new")
     about = kept._asdict() | {"sha256": _digest(kept.state)}
     state = about.pop("state")
     write_through(draft, to_bytes(state, {"minihyena run": json.dumps(about)}))
-    if fresh:
-        forget(path)
-    elif new.exists():
+    if new.exists() and not fresh:
         new.replace(old)
     draft.replace(new)
+    if fresh:
+        old.unlink(missing_ok=True)
     sync_folder(new.parent)
 
 
@@ -89,7 +89,8 @@ def forget(path: Path | str) -> None:
 def _read(file: Path) -> Kept:
     with safe_open(file, framework="pt") as opened:
         about = json.loads((opened.metadata() or {})["minihyena run"])
-        state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        names = opened.keys()  # copied: a tensor of an open file keeps it in use
+        state = {name: opened.get_tensor(name).clone() for name in names}
     if _digest(state) != about.pop("sha256"):
         raise ValueError("its numbers are not those that were written")
     return Kept(state, **about)

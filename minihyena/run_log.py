@@ -67,7 +67,8 @@ def read_log(path: Path | str) -> list[Record]:
     Raises FileNotFoundError, and ValueError for a table of something else.
     """
     path = beside(path, ".csv")
-    head, *lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    text = path.read_text(encoding="utf-8", errors="replace")
+    head, *lines = text.rpartition("\n")[0].split("\n")
     if head.split(",") != HEADER:
         raise ValueError(
             f"{path} is no table of a training run; move it, or choose another place"

@@ -26,6 +26,16 @@ class Tokenizer(Protocol):
     def decode(self, ids: Tensor | Sequence[int]) -> str: ...
 
 
+def known(ids: Tensor | Sequence[int], vocab_size: int) -> list[int]:
+    """The ids as numbers; ValueError unless all of them are below `vocab_size`."""
+    numbers = [int(i) for i in ids]
+    if strangers := {i for i in numbers if not 0 <= i < vocab_size}:
+        raise ValueError(
+            f"ids {sorted(strangers)} stand for nothing; there are {vocab_size}"
+        )
+    return numbers
+
+
 @dataclass(frozen=True)
 class CharacterTokenizer:
     """One id for every character of `alphabet`, in its order."""
@@ -55,7 +65,8 @@ class CharacterTokenizer:
             ) from None
 
     def decode(self, ids: Tensor | Sequence[int]) -> str:
-        return "".join(self.alphabet[int(i)] for i in ids)
+        """ValueError for an id outside 0 .. vocab_size - 1."""
+        return "".join(self.alphabet[i] for i in known(ids, self.vocab_size))
 
 
 @dataclass(frozen=True)
@@ -71,8 +82,10 @@ class ByteTokenizer:
         return torch.tensor(list(text.encode()), dtype=torch.int64)
 
     def decode(self, ids: Tensor | Sequence[int]) -> str:
-        """Bytes that are no UTF-8 become the replacement character."""
-        return bytes(int(i) for i in ids).decode(errors="replace")
+        """Bytes that are no UTF-8 become the replacement character; ValueError for an
+        id outside 0 .. 255.
+        """
+        return bytes(known(ids, 256)).decode(errors="replace")
 
 
 SPECIAL = ("[CLS]", "[SEP]", "[BOS]", "[MASK]", "[PAD]", "[RESERVED]", "[UNK]")
@@ -103,17 +116,12 @@ class DNATokenizer:
 
     def decode(self, ids: Tensor | Sequence[int]) -> str:
         """Special tokens by name; ValueError for an id outside 0 .. 11."""
-        numbers = [int(i) for i in ids]
-        if strangers := {i for i in numbers if not 0 <= i < len(DNA)}:
-            raise ValueError(
-                f"ids {sorted(strangers)} stand for nothing; there are {len(DNA)}"
-            )
-        return "".join(DNA[i] for i in numbers)
+        return "".join(DNA[i] for i in known(ids, len(DNA)))
 
     def batch(self, texts: Sequence[str]) -> Tensor:
         """texts -> ids (B, L of the longest); the shorter ones begin with [PAD]."""
         rows = [self.encode(text) for text in texts]
-        ids = torch.full((len(rows), max(map(len, rows))), DNA_IDS["[PAD]"])
+        ids = torch.full((len(rows), max(map(len, rows), default=0)), DNA_IDS["[PAD]"])
         for padded, row in zip(ids, rows, strict=True):
             padded[len(padded) - len(row) :] = row
         return ids

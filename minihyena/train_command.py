@@ -93,6 +93,7 @@ def run_train(options: argparse.Namespace) -> int:
     if not 0 <= options.save_every < math.inf:
         raise ValueError(f"--save-every must be 0 s or more; got {options.save_every}")
     kept = None if options.fresh else runs.load(options.out)
+    kept = kept and kept._replace(state={})  # too large to be held for a whole run
     begun = Plan.of(kept.notes.get("plan", {})) if kept and options.resume else None
     # Where machines do not share files, each must be told the device.
     device = options.device or (begun.training.device if begun else "cpu")

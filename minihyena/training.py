@@ -99,9 +99,8 @@ class Training(Iterator[Record]):
         if not scored:
             raise ValueError(f"step {step}: nothing is scored in this batch")
         x, y = (part[rank() :: count()].to(config.device) for part in (inputs, targets))
-        if self._fresh and hasattr(
-            model, "flops"
-        ):  # one of ours: looking changes nothing
+        # One of ours has `flops`: looking changes nothing in it.
+        if self._fresh and hasattr(model, "flops"):
             check_batch(model, x, y)
         self._fresh = False
         loss = token_loss(self._shared, x, y, scored)

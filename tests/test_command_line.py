@@ -1,6 +1,8 @@
 """The command line: two commands from a text to a text, and errors one can read."""
 
+import io
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+import minihyena
 from minihyena import checkpoints, run_files, runs, train_command
 from minihyena.__main__ import main
 from minihyena.files import only_here
@@ -436,6 +439,25 @@ def test_it_runs_as_a_module_and_hands_on_the_exit_code(tmp_path: Path) -> None:
     assert run.returncode == 1
     assert run.stderr.startswith("minihyena: no checkpoint none")
     assert run.stdout == ""
+
+
+def test_a_file_of_few_letters_takes_any_text(
+    text: str, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows writes into a file or a pipe with 256 letters."""
+    (Path(text)).write_text("Schrödinger → 1 ψ, " * 60, encoding="utf-8")
+    assert teach(text, out, "--tokenizer", "byte", "--steps", "1") == 0
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "cp1252"))
+    command = ["minihyena", "sample", "--checkpoint", str(out), "--prompt", "ψ: "]
+    monkeypatch.setattr(sys, "argv", [*command, "--length", "9", "--seed", "0"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(
+            Path(minihyena.__file__).parent / "__main__.py", run_name="__main__"
+        )
+    sys.stdout.flush()
+    assert ended.value.code == 0
+    assert written.getvalue().startswith(b"?: ")
 
 
 def test_an_interrupt_before_the_first_step_keeps_the_older_checkpoint(

@@ -87,6 +87,16 @@ def test_a_python_that_is_too_old_is_a_fault(monkeypatch: pytest.MonkeyPatch) ->
     finding = doctor.python_version()
     assert finding.found == "3.9.1, not 3.11 to 3.13"
     assert finding.mend == "python3.13 -m venv --clear .venv"
+    monkeypatch.setattr(doctor.os, "name", "nt")
+    assert doctor.python_version().mend == "py -3.13 -m venv --clear .venv"
+
+
+def test_a_python_in_a_folder_with_spaces_can_be_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "executable", r"C:\Program Files\Python\python.exe")
+    called = r'"C:\Program Files\Python\python.exe" -m pip install "torch"'
+    assert doctor.install("torch") == called
 
 
 def test_the_python_range_is_that_of_the_package() -> None:

@@ -324,7 +324,7 @@ def test_a_filter_moves_to_another_precision(dtype: torch.dtype) -> None:
     [
         (lambda: ImplicitConfig(bands=0), "bands must be at least 1; got 0"),
         (lambda: ImplicitConfig(width=0), "width must be at least 1; got 0"),
-        (lambda: ImplicitConfig(depth=-1), "depth must not be negative; got -1"),
+        (lambda: ImplicitConfig(depth=-1), "depth must be at least 0; got -1"),
         (lambda: ImplicitConfig(fast_decay=2.0), "got 2.0, 1.5 and 0.01"),
         (lambda: ImplicitConfig(fast_decay=0.0), "0 < fast_decay <= slow_decay"),
         (lambda: ImplicitConfig(target=1.0), "0 < target < 1"),

@@ -107,7 +107,7 @@ def test_temperature_zero_takes_the_likeliest() -> None:
     assert frequencies(temperature=0).tolist() == [0, 20_000, 0, 0, 0]
 
 
-@pytest.mark.parametrize("temperature", [1e-6, 1e-30])
+@pytest.mark.parametrize("temperature", [1e-50, 1e-6, 1e-30])
 def test_a_temperature_near_zero_is_nearly_zero(temperature: float) -> None:
     assert frequencies(temperature=temperature)[1] == 20_000
     draws = draw(torch.tensor([[3e4, 2e4, -3e4]] * 9), temperature, generator=seeded())

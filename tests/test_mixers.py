@@ -146,6 +146,17 @@ def test_the_views_agree_in_float32(case: str) -> None:
         assert_equal(seen(mixer, u), y, 1e-5)
 
 
+@torch.no_grad()
+@every_mixer
+def test_an_empty_batch_has_every_view_too(case: str) -> None:
+    mixer, u = build(case), draw(0, 9, WIDTH)
+    assert mixer(u).shape == stepped(mixer, u, 0).shape == (0, 9, WIDTH)
+    if case not in WITHOUT_MATRIX:
+        assert mixer.matrix(u).shape[0] == 0
+        assert mixer.matrix(u).shape[2:] == (9, 9)
+        assert seen(mixer, u).shape == (0, 9, WIDTH)
+
+
 @examples(4)
 @every_mixer
 @given(
@@ -393,14 +404,15 @@ def test_another_dtype_or_device_is_refused_by_name(case: str) -> None:
 
 
 @every_mixer
-def test_flops_count_the_products_torch_counts(case: str) -> None:
-    mixer, u = build(case), draw(3, LONGEST, WIDTH)
+@pytest.mark.parametrize("length", [10, LONGEST])
+def test_flops_count_the_products_torch_counts(case: str, length: int) -> None:
+    mixer, u = build(case), draw(3, length, WIDTH)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         mixer(u)
-    counted, said = counter.get_total_flops(), mixer.flops(LONGEST, batch=3)
+    counted, said = counter.get_total_flops(), mixer.flops(length, batch=3)
     if isinstance(mixer, SoftmaxAttention) or "linear" in case:
         taps = getattr(mixer.config, "short_taps", 1)  # torch does not count its sums
-        short = 2 * taps * 3 * WIDTH * LONGEST * 3 * (taps > 1)
+        short = 2 * taps * 3 * WIDTH * length * 3 * (taps > 1)
         assert said == counted + short  # nothing else in them is worth counting
     elif case != "gru":  # torch does not look into a GRU
         assert counted <= said < 100 * counted
@@ -409,10 +421,10 @@ def test_flops_count_the_products_torch_counts(case: str) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: AttentionConfig(heads=0), "at least 1; got 0, None and 1"),
-        (lambda: SlidingWindowConfig(window=0), "at least 1; got 4, 0 and 1"),
-        (lambda: AttentionConfig(short_taps=0), "at least 1; got 4, None and 0"),
-        (lambda: LinearAttentionConfig(heads=0), "at least 1; got 0"),
+        (lambda: AttentionConfig(heads=0), "heads must be at least 1; got 0"),
+        (lambda: SlidingWindowConfig(window=0), "window must be at least 1; got 0"),
+        (lambda: AttentionConfig(short_taps=0), "short_taps must be at least 1; got 0"),
+        (lambda: LinearAttentionConfig(heads=0), "heads must be at least 1; got 0"),
         (lambda: AttentionConfig(heads=4).build(10, 8), "width 10 .* heads = 4"),
         (lambda: AttentionConfig(heads=4).build(12, 8), "even head width"),
         (lambda: LinearAttentionConfig(heads=4).build(10, 8), "width 10 .* heads = 4"),

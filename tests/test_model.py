@@ -276,12 +276,14 @@ def test_wrong_ids_are_refused(ids: Tensor, error: type[Exception], words: str) 
         (
             lambda: LMConfig(5, mlp_ratio=0.0),
             ValueError,
-            "mlp_ratio must be above 0 .* got 0.0 and",
+            "mlp_ratio x width must be at least 1 .* got 0.0 x 128 and",
         ),
+        (lambda: LMConfig(5, mlp_ratio=math.inf), ValueError, "got inf x 128"),
+        (lambda: LMConfig(5, width=8, mlp_ratio=0.01), ValueError, "got 0.01 x 8"),
         (
             lambda: LMConfig(5, dropout=1.5),
             ValueError,
-            "dropout in 0 .. 1; got 2.0 and 1.5",
+            "dropout at least 0 and below 1; got 2.0 x 128 and 1.5",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """Convolution one step at a time: exact, in any order of prompts, steps and copies."""
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -331,6 +332,16 @@ def test_an_empty_batch_has_steps_too(kind: str) -> None:
     for _ in range(70):
         assert conv.step(draw(0, 2)).shape == (0, 2)
     assert conv.time == 100
+
+
+@every_kind
+def test_a_step_that_is_not_finite_is_the_callers_whichever_it_is(kind: str) -> None:
+    """Only a prompt is refused: transforming it would spoil what came before."""
+    for steps in range(3):
+        conv, u = KINDS[kind](draw(2, 9)), draw(1, 2, 4, seed=1)
+        for t in range(steps):
+            conv.extend(u[..., t : t + 1])
+        assert conv.extend(torch.full_like(u[..., :1], math.nan)).isnan().all()
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "modal"])

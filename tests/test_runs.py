@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from minihyena import LanguageModel, LMConfig, TrainConfig, run_log, runs, train
 from minihyena.corpora import ByteTokenizer, CharacterTokenizer, Corpus
 from minihyena.run_log import RunLog, read_log
-from minihyena.tasks import AssociativeRecall, Examples
+from minihyena.tasks import MQAR, AssociativeRecall, Examples
 from minihyena.training import Diverged, Record, Training
 
 TEXT = "the hyena laughs, the hyena listens. " * 40
@@ -452,6 +452,44 @@ def test_another_task_or_no_generator_is_another_run(place: Path) -> None:
         next(runs.keep(run(10, None), place))
 
 
+def test_a_task_with_tables_of_its_own_is_kept_too(place: Path) -> None:
+    """What a task has worked out for itself is no part of what it is."""
+    source = Examples(MQAR(64, 16, 2))
+    before = source.about
+    model = LanguageModel(LMConfig(64, max_length=16, width=8, depth=1))
+    config = TrainConfig(steps=2, length=16, batch_size=2)
+    generator = torch.Generator().manual_seed(0)
+    list(runs.keep(train(model, source, config, generator=generator), place))
+    assert source.about == before == Examples(MQAR(64, 16, 2)).about
+    assert before["task"]["kind"] == "MQAR"
+    assert before["task"]["pairs"] == 2
+
+
+def test_a_state_that_was_read_leaves_its_file_alone(place: Path) -> None:
+    """Windows replaces no file that is still in use."""
+    list(runs.keep(begin(), place))
+    kept = runs.load(place)
+    assert kept is not None
+    read = {name: tensor.clone() for name, tensor in kept.state.items()}
+    with place.with_suffix(".run").open("r+b") as file:
+        file.write(bytes(place.with_suffix(".run").stat().st_size))
+    assert_same(kept.state, read)
+
+
+def test_a_fresh_run_is_never_without_a_state_that_can_be_read(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(runs.keep(begin(), place, seconds=0.0))
+
+    def replace(self: Path, target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(KeyboardInterrupt):
+        list(runs.keep(begin(steps=5), place, fresh=True))
+    assert runs.load(place).step == 12  # type: ignore[union-attr]
+
+
 def test_two_runs_are_never_kept_at_one_place(place: Path) -> None:
     next(steps := runs.keep(begin(), place))
     code = f"from tests.test_runs import *; next(runs.keep(begin(), {str(place)!r}))"
@@ -605,6 +643,10 @@ def test_lines_after_the_state_and_half_a_line_go(place: Path) -> None:
     table = place.with_suffix(".csv")
     lines = table.read_text()
     ahead = lines.splitlines()[1].split(",", 1)[1]
+    whole = len(read_log(place))
+    for cut in range(1, len(lines.splitlines()[-1])):  # also within its last number
+        table.write_text(lines[:-cut])
+        assert len(read_log(place)) < whole
     table.write_text(f"{lines}2,{ahead}\n3,2.5,0.0")
     assert told(runs.keep(begin(), place)) == told(begin())[1:]
     assert told(iter(read_log(place))) == told(begin())

@@ -541,12 +541,17 @@ def test_a_short_convolution_of_ones_own_cannot_go_step_by_step() -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("change", ["load", "step", "hand"])
+@pytest.mark.parametrize("change", ["load", "assign", "part", "step", "hand"])
 def test_a_state_ends_with_the_weights_it_began_with(change: str) -> None:
     model, ids = model_of("hyena"), words(20)
     _, state = model.prefill(ids)
     if change == "load":
         model.load_state_dict(LanguageModel(model.config).double().state_dict())
+    elif change == "assign":
+        other = LanguageModel(model.config).double().state_dict()
+        model.load_state_dict(other, assign=True)
+    elif change == "part":
+        model.blocks[1].mixer.filter = HyenaConfig().build(WIDTH, 40).double().filter
     elif change == "step":
         optimizer = torch.optim.AdamW(model.parameters(), fused=True)
         for p in model.parameters():

@@ -49,12 +49,17 @@ def test_what_is_no_letter_of_dna_is_unknown() -> None:
 def test_shorter_dna_is_padded_on_the_left() -> None:
     ids = DNATokenizer().batch(["ACG", "T", ""])
     assert ids.tolist() == [[7, 8, 9], [4, 4, 10], [4, 4, 4]]
+    assert DNATokenizer().batch([]).shape == (0, 0)
 
 
 @pytest.mark.parametrize("wrong", [12, 15, -1])
 def test_an_id_beyond_the_vocabulary_stands_for_nothing(wrong: int) -> None:
     with pytest.raises(ValueError, match=rf"\[{wrong}\] stand for nothing; .* 12"):
         DNATokenizer().decode([7, wrong])
+    with pytest.raises(ValueError, match=rf"\[{wrong}\] stand for nothing; .* 2"):
+        CharacterTokenizer("ab").decode([1, wrong])
+    with pytest.raises(ValueError, match=r"\[256\] stand for nothing; .* 256"):
+        ByteTokenizer().decode(torch.tensor([65, 256]))
 
 
 def test_a_strange_character_is_named_with_its_place() -> None:

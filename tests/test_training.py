@@ -111,6 +111,8 @@ def test_evaluation_covers_the_held_out_windows_one_after_the_other() -> None:
     for batch_size in (1, 4, 32):
         found = evaluate(model, source, LENGTH, batch_size=batch_size)
         assert found == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+    with pytest.raises(ValueError, match="at least one window; got windows = 0"):
+        evaluate(model, source, LENGTH, windows=0)
     few = evaluate(model, source, LENGTH, windows=3)
     spread = [losses[0], losses[4], losses[8]]
     assert few == pytest.approx(sum(spread) / 3, rel=1e-5)

@@ -1,10 +1,11 @@
 """The wheel, in an empty environment and away from the checkout, does all it promises.
 
-python tests/try_package.py [PYTHON]: `PYTHON` makes the environment; it may hold torch
-already (then name the one of a virtual environment to be used as it is).
+python tests/try_package.py WHEEL PYTHON: `PYTHON` makes the environment. That of a
+virtual environment is used as it is: it may hold torch already.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,12 +41,8 @@ def say(*words: str, cwd: Path | None = None, env: dict[str, str] | None = None)
     return done.stdout
 
 
-def environment(python: str, folder: Path) -> Path:
+def environment(wheel: Path, python: str, folder: Path) -> Path:
     """A Python that has the wheel and JupyterLab, but knows nothing of the checkout."""
-    say(sys.executable, "-m", "build", "--outdir", str(folder / "dist"), str(ROOT))
-    (wheel,) = (folder / "dist").glob("*.whl")
-    (sdist,) = (folder / "dist").glob("*.tar.gz")
-    print(*(f"{p.name}: {p.stat().st_size / 1e6:.1f} MB" for p in (wheel, sdist)))
     if not (Path(python).parents[1] / "pyvenv.cfg").exists():
         say(python, "-m", "venv", str(folder / "venv"))
         bin = "Scripts" if os.name == "nt" else "bin"
@@ -95,10 +92,11 @@ def try_notebooks(python: Path, folder: Path, env: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    python = sys.argv[1] if len(sys.argv) > 1 else sys.executable
+    wheel, named = sys.argv[1:]
+    chosen = shutil.which(named) or sys.exit(f"no {named} here")
     with tempfile.TemporaryDirectory(prefix="away-from-the-checkout-") as made:
         away = Path(made)
-        python = environment(python, away)
+        python = environment(Path(wheel).resolve(), chosen, away)
         path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
         clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
         clean |= {"PATH": path, "JUPYTER_CONFIG_PATH": str(away / "course/.jupyter")}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, scaled_dot_product_attention
 
+from minihyena.errors import at_least
 from minihyena.mixer import DECODERS, Mixer, by_channel
 from minihyena.online import DirectConv
 from minihyena.recurrence import running_short, short_conv
@@ -40,12 +41,9 @@ class AttentionConfig:
     short_taps: int = 1  # of a short convolution after the projections; 1: none
 
     def __post_init__(self) -> None:
-        window = 1 if self.window is None else self.window
-        if min(self.heads, window, self.short_taps) < 1:
-            raise ValueError(
-                "heads, window and short_taps must be at least 1; "
-                f"got {self.heads}, {self.window} and {self.short_taps}"
-            )
+        at_least(self, heads=1, short_taps=1)
+        if self.window is not None:
+            at_least(self, window=1)
 
     def build(self, width: int, max_length: int) -> "SoftmaxAttention":
         return SoftmaxAttention(width, max_length, self)
@@ -72,8 +70,8 @@ class HeadedMixer(Mixer):
         self.in_proj = nn.Linear(width, 3 * width)
         self.out_proj = nn.Linear(width, width)
 
-    def heads(self, u: Tensor, time: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """u (B, L, D), the first at `time` -> queries, keys, values (B, G, L, P)."""
+    def heads(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """u (B, L, D) -> queries, keys, values (B, G, L, P)."""
         self.check(u)
         return self.split(self.in_proj(u))
 
@@ -165,9 +163,10 @@ class SoftmaxAttention(HeadedMixer):
         self.check_matrix(u, self.groups)
         q, k, _ = self.heads(u)
         scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
-        unread = torch.ones_like(scores[0, 0], dtype=torch.bool).triu(1)
+        square = scores.new_ones(scores.shape[-2:], dtype=torch.bool)
+        unread = square.triu(1)
         if self.config.window is not None:
-            unread |= torch.ones_like(unread).tril(-self.config.window)
+            unread |= square.tril(-self.config.window)
         matrix: Tensor = scores.masked_fill(unread, float("-inf")).softmax(-1)
         return matrix
 
@@ -231,5 +230,6 @@ def window_attention(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
 def cut(x: Tensor, size: int) -> Tensor:
     """x (B, G, L, P) -> (B, G, blocks, size, P), the last one filled with zeros."""
     batch, heads, length, width = x.shape
-    x = pad(x, (0, 0, 0, -length % size))
-    return x.reshape(batch, heads, -1, size, width)
+    blocks = -(-length // size)
+    x = pad(x, (0, 0, 0, blocks * size - length))
+    return x.reshape(batch, heads, blocks, size, width)

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
+from minihyena.errors import at_least
 from minihyena.filters import ImplicitConfig
-from minihyena.rivals.long_filter import LongFilter, at_least
+from minihyena.rivals.long_filter import LongFilter
 from minihyena.rivals.modal import ModalConfig
 from minihyena.rivals.state_space import S4DConfig, TransferConfig
 

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from minihyena.conv import DirectConv, causal_conv, conv_flops, toeplitz
+from minihyena.conv import causal_conv, conv_flops, toeplitz
+from minihyena.errors import at_least
 from minihyena.mixer import Mixer, by_channel, matrix_flops
+from minihyena.online import DirectConv
 from minihyena.options import configure
 from minihyena.recurrence import (
     RecurrenceMixer,
@@ -24,7 +26,6 @@ from minihyena.recurrence import (
     short_conv,
 )
 from minihyena.rivals.filters import filter_families
-from minihyena.rivals.long_filter import at_least
 
 __all__ = [
     "GSS",
@@ -240,7 +241,12 @@ class MultiHeadHyena(Mixer):
         """u (B, L, D) -> queries, keys, values (B, G, P, L)."""
         self.check(u)
         p = short_conv(self.short_filter, by_channel(self.in_proj, u))
-        q, k, v = p.reshape(len(u), 3, self.config.heads, -1, u.shape[1]).unbind(1)
+        return self.split(p)
+
+    def split(self, p: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Projections (B, 3 D, L) -> queries, keys, values (B, G, P, L)."""
+        heads = self.config.heads, self.width // self.config.heads
+        q, k, v = p.reshape(len(p), 3, *heads, p.shape[-1]).unbind(1)
         return q, k, v
 
     def profile(self, length: int) -> Tensor:
@@ -283,7 +289,7 @@ class MultiHeadHyena(Mixer):
     ) -> tuple[Tensor, list[Any]]:
         short, long = memory
         p = short.extend(by_channel(self.in_proj, u)) + self.short_filter.bias[:, None]
-        q, k, v = p.reshape(len(u), 3, self.config.heads, -1, u.shape[1]).unbind(1)
+        q, k, v = self.split(p)
         z = (k[:, :, :, None] * v[:, :, None]).permute(0, 2, 3, 1, 4)  # (B, P, P, G, n)
         z = long.extend(z.flatten(0, 2)).view_as(z)
         return self.output(torch.einsum("bgin,bijgn->bgnj", q, z)), memory

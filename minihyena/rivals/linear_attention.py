@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from minihyena.errors import at_least
 from minihyena.mixer import DECODERS
 from minihyena.rivals.attention import HeadedMixer, cut
 
@@ -27,8 +28,7 @@ class LinearAttentionConfig:
     heads: int = 4
 
     def __post_init__(self) -> None:
-        if self.heads < 1:
-            raise ValueError(f"heads must be at least 1; got {self.heads}")
+        at_least(self, heads=1)
 
     def build(self, width: int, max_length: int) -> "LinearAttention":
         return LinearAttention(width, max_length, self)
@@ -59,7 +59,7 @@ class LinearAttention(HeadedMixer):
         super().__init__(width, max_length, config.heads)
         self.config = config
 
-    def heads(self, u: Tensor, time: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    def heads(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features f(q), f(k) of queries and keys, and values: (B, G, L, P) each."""
         q, k, v = super().heads(u)
         return features(q), features(k), v
@@ -102,8 +102,8 @@ class LinearAttention(HeadedMixer):
 
     def flops(self, length: int, batch: int = 1) -> float:
         """Projections and the products of every chunk."""
-        head = self.width // self.groups
-        steps = CHUNK * -(-length // CHUNK)
-        mixing = 2 * steps * self.groups * (CHUNK + 2 * head) * (head + 1)
-        scores = 2 * steps * CHUNK * self.width
+        head, chunk = self.width // self.groups, min(CHUNK, length)
+        steps = chunk * -(-length // chunk)
+        mixing = 2 * steps * self.groups * (chunk + 2 * head) * (head + 1)
+        scores = 2 * steps * chunk * self.width
         return batch * (8 * self.width**2 * length + mixing + scores)

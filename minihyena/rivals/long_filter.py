@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from minihyena.errors import check_length
 
-__all__ = ["LongFilter", "at_least"]
+__all__ = ["LongFilter"]
 
 
 class LongFilter(nn.Module):
@@ -33,12 +33,3 @@ class LongFilter(nn.Module):
     def response(self, length: int, dtype: torch.dtype) -> Tensor:
         """(orders, D, length) in `dtype`, float32 or float64."""
         raise NotImplementedError
-
-
-def at_least(config: Any, **smallest: int) -> None:
-    """ValueError if one of the numbers of `config` is smaller than this."""
-    for name, least in smallest.items():
-        if getattr(config, name) < least:
-            raise ValueError(
-                f"{name} must be at least {least}; got {getattr(config, name)}"
-            )

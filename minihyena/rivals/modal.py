@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from minihyena.errors import at_least
 from minihyena.fast_conv import auto_conv
 from minihyena.online import RunningConv
-from minihyena.rivals.long_filter import LongFilter, at_least
+from minihyena.rivals.long_filter import LongFilter
 
 __all__ = ["ModalConfig", "ModalConv", "ModalFilter", "Modes", "diagonal_response"]
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from minihyena.conv import toeplitz
+from minihyena.errors import at_least
 from minihyena.mixer import DECODERS, Mixer
-from minihyena.rivals.long_filter import at_least
 
 __all__ = ["GRU", "RWKV", "AFTConfig", "AFTConv", "GRUConfig", "RWKVConfig"]
 
@@ -148,7 +148,7 @@ class AveragingMixer(Mixer):
         gate, k, _ = (x.transpose(1, 2) for x in self.streams(u))
         length = u.shape[1]
         scores = toeplitz(self.profile(length), length) + k[..., None, :]
-        unread = torch.ones_like(scores[0, 0], dtype=torch.bool).triu(1)
+        unread = scores.new_ones(length, length, dtype=torch.bool).triu(1)
         weights = scores.masked_fill(unread, float("-inf")).softmax(-1)
         return gate[..., None] * weights.to(gate.dtype)
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from minihyena.conv import toeplitz
-from minihyena.errors import choose
-from minihyena.rivals.long_filter import LongFilter, at_least
+from minihyena.errors import at_least, choose
+from minihyena.rivals.long_filter import LongFilter
 from minihyena.rivals.modal import Modes, diagonal_response
 
 __all__ = [

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from minihyena.options import to_fields
+
 __all__ = ["IGNORED", "Batch", "Examples", "Task", "choice", "distinct", "letters"]
 
 IGNORED = -100  # a label that is not scored, as in torch's cross_entropy
@@ -128,7 +130,7 @@ class Examples:
     @property
     def about(self) -> dict[str, Any]:
         """What tells it from other sources."""
-        task = {"kind": type(self.task).__name__} | vars(self.task)
+        task = {"kind": type(self.task).__name__} | to_fields(self.task, {})
         return {"task": task, "held out": self.held_out, "seed": self.seed}
 
     def batch(

@@ -37,13 +37,14 @@ class Strings(Task):
 class AssociativeRecall(Strings):
     """Key-value pairs, then one key again: name its value.
 
-    `length` counts the prompt (length / 2 pairs); inputs have two tokens more: the
-    prompt, "=>" and the query. `vocab_size` includes the two special tokens "." and
-    "=>". A label is the next token. `scored` says which: "answer" the last alone (as
-    the released test), "answerable" also each value whose key was seen before, "all"
-    every label (as the released training; most of them nobody can know). A key comes
-    again after `keys` pairs in the mean, however long the prompt: more length asks a
-    model not to drown rather than not to forget; more keys ask for both.
+    `length` counts the prompt (length / 2 pairs, an odd token is left out); inputs have
+    two tokens more: the prompt, "=>" and the query. `vocab_size` includes the two
+    special tokens "." and "=>". A label is the next token. `scored` says which:
+    "answer" the last alone (as the released test), "answerable" also each value whose
+    key was seen before, "all" every label (as the released training; most of them
+    nobody can know). A key comes again after `keys` pairs in the mean, however long the
+    prompt: more length asks a model not to drown rather than not to forget; more keys
+    ask for both.
     Source: Poli et al. 2023, 4.1; HazyResearch/safari, synthetics.py.
     """
 

@@ -28,7 +28,7 @@ ifneq ($(MADE_IN),$(CURDIR))
 .PHONY: $(READY)
 endif
 
-.PHONY: help lab test check notebooks site walk properties mutants package kills waits clean
+.PHONY: help lab test check notebooks site walk properties mutants package kills growth waits clean
 .DEFAULT_GOAL := help
 
 help:
@@ -42,6 +42,7 @@ help:
 	@echo 'make mutants    break the core on purpose, thousands of times; for hours'
 	@echo 'make package    wheel and sdist, tried in an empty environment elsewhere'
 	@echo 'make kills      kill training 50 times, resume it, and compare'
+	@echo 'make growth     memory, threads and widgets over 10,000 steps, 20,000 tokens'
 	@echo 'make waits      how long a learner waits for an import, a check, a picture'
 	@echo 'make clean      remove all that was made here; downloaded texts stay'
 	@echo
@@ -124,6 +125,9 @@ kills: $(READY)
 walk: $(READY)
 	$(WITH) $(ALONE) PYTHONPATH=notebooks $(VENV)/bin/python \
 	  tests/walk_as_newcomer.py $(NB)
+
+growth: $(READY)
+	$(WITH) $(ALONE) $(VENV)/bin/python tests/measure_growth.py
 
 waits: $(READY)
 	$(WITH) $(VENV)/bin/python tests/measure_waits.py

@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -42,34 +42,33 @@ NINE = tuple(f"model {letter}" for letter in "abcdefghi")
 LETTERS = ("to be or not to be, that is", "all the world's a stage")
 
 
-def explorers() -> Iterator[explore.Explorer]:
-    yield explore.GatePlayground()
-    yield explore.OrderBuilder()
-    g = torch.Generator().manual_seed(0)
+def makers() -> dict[str, Callable[[], explore.Explorer]]:
+    """Every explorer that computes when it is moved, by its name."""
+    g, letters = torch.Generator().manual_seed(0), corpora.ByteTokenizer()
     twins = {
         name: LanguageModel(LMConfig(256, mixer=name, width=48), generator=g)
         for name in ("hyena", "attention")
     }
-    yield explore.MatrixLens(twins, text=LETTERS, tokenizer=corpora.ByteTokenizer())
-    yield explore.FilterStudio(twins["hyena"])
-    yield explore.FilterBuilder()
-    yield explore.TokenMixer()
-    yield explore.SlideAndMultiply()
-    yield explore.FilterPainter()
-    yield explore.WrapAround()
-    yield explore.ToeplitzExplorer()
-    yield explore.CausalityAuditor()
-    yield explore.TurningHands()
-    yield explore.ReverseComplement()
-    yield explore.ImageFilter()
-    yield explore.TokenLoop(twins["hyena"])
-    model, letters = twins["hyena"], corpora.ByteTokenizer()
-    yield explore.OrderSlider(model, letters, text=LETTERS[0], prompt=LETTERS[1])
+    model = twins["hyena"]
     small = {"recall": tasks.AssociativeRecall(12, 16), "mqar": tasks.MQAR(64, 32, 4)}
-    yield explore.TaskTheatre(twins, small)
-    yield explore.ScalingPlot()
-    yield explore.LossPlot(made_texts())
-    yield explore.EvidencePlot(made_results(models=NINE, widths=(16, 32, 64)))
+    results = made_results(models=NINE, widths=(16, 32, 64))
+    plain = ["GatePlayground", "OrderBuilder", "FilterBuilder", "TokenMixer"]
+    plain += ["SlideAndMultiply", "FilterPainter", "WrapAround", "ToeplitzExplorer"]
+    plain += ["CausalityAuditor", "TurningHands", "ReverseComplement", "ImageFilter"]
+    plain += ["ScalingPlot"]
+    return {name: getattr(explore, name) for name in plain} | {
+        "MatrixLens": lambda: explore.MatrixLens(
+            twins, text=LETTERS, tokenizer=letters
+        ),
+        "FilterStudio": lambda: explore.FilterStudio(model),
+        "TokenLoop": lambda: explore.TokenLoop(model),
+        "OrderSlider": lambda: explore.OrderSlider(
+            model, letters, text=LETTERS[0], prompt=LETTERS[1]
+        ),
+        "TaskTheatre": lambda: explore.TaskTheatre(twins, small),
+        "LossPlot": lambda: explore.LossPlot(made_texts()),
+        "EvidencePlot": lambda: explore.EvidencePlot(results),
+    }
 
 
 def moves(explorer: explore.Explorer, name: str) -> list[float]:
@@ -115,7 +114,8 @@ def main() -> int:
         print(f"{name:24}{most:16.0f}")
         slow |= most > CHECK
     print(f"{'explorer':16}{'control':16}{'median':>8}{'longest':>9}")
-    for explorer in explorers():
+    for make in makers().values():
+        explorer = make()
         for name in [n for n, v in explorer.controls.items() if len(v) > 1]:
             spent = moves(explorer, name)
             middle, most = statistics.median(spent), max(spent)

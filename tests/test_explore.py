@@ -54,6 +54,7 @@ from minihyena.explore import (
 )
 from minihyena.explore.live import MEND
 from minihyena.explore.parts import spans, states, to_numpy
+from minihyena.explore.picture import shared
 from minihyena.explore.style import PALETTE
 from minihyena.explore.training_controls import Trainer
 from minihyena.explore.training_figure import POINTS, thin
@@ -195,6 +196,24 @@ def explorer(request, factory, corpus):
     yield made
     if isinstance(made, Trainer):
         made.stop()
+
+
+@pytest.fixture
+def alone() -> None:
+    """No widget is open that another test has left."""
+    widget_module.Widget.close_all()
+
+
+def test_what_is_closed_leaves_no_widget_and_no_thread_behind(alone, explorer):
+    """A kernel keeps every widget that is open, and all that it shows, to its end."""
+    if isinstance(explorer, Trainer):
+        explorer.start()
+    explorer.close()
+    explorer.close()  # once more does nothing
+    open_for_all = {shared(), shared().layout, shared().style}
+    assert set(widget_module._instances.values()) <= open_for_all
+    names = {thread.name for thread in threading.enumerate()}
+    assert not names & {"training", "measuring"}
 
 
 def test_a_sweep_visits_every_value_of_every_control_and_comes_back(explorer):

@@ -20,7 +20,15 @@ import torch
 
 from minihyena.errors import choose
 from minihyena.explore.live import CONFIG, MEND, caption_still, enliven, show
-from minihyena.explore.parts import button, chips, row, sideways, states, table
+from minihyena.explore.parts import (
+    button,
+    chips,
+    row,
+    sideways,
+    states,
+    table,
+    widgets_of,
+)
 from minihyena.explore.still import still
 from minihyena.explore.style import STYLE
 
@@ -125,14 +133,15 @@ class Explorer(W.VBox):  # type: ignore[misc]
 
     def _controls(self) -> list[W.Widget]:
         """Rows of controls above the figure."""
+        return [row(self.pickers.values()), self._button_row()]
+
+    def _button_row(self) -> W.Box:
+        """What every explorer offers beside its own controls."""
         buttons = [self._button("Reset", "undo", "Back to the first state", self.reset)]
         if self.surprising:
             tip = "Set every control to a value drawn by lot"
             buttons.append(self._button("Surprise me", "random", tip, self.surprise))
-        return [
-            row(self.pickers.values()),
-            row([*buttons, self.show_numbers], "mh-buttons"),
-        ]
+        return row([*buttons, self.show_numbers], "mh-buttons")
 
     def _below(self) -> list[W.Widget]:
         """Widgets under the sentence."""
@@ -268,6 +277,11 @@ class Explorer(W.VBox):  # type: ignore[misc]
     def _tell(self, trouble: str) -> None:
         text = f'<div class="mh-error" role="alert">{escape(trouble)}</div>'
         self.status.value = text if trouble else ""
+
+    def close(self) -> None:
+        """Close all it is made of; a kernel keeps whatever is left open to its end."""
+        for part in widgets_of(self):
+            W.Widget.close(part)
 
     # ---- outside a live notebook
 

@@ -94,7 +94,7 @@ class FilterBuilder(Explorer):
             self._button(name, "sliders", OTHERS, partial(self._choose, settings))
             for name, settings in PRESETS.items()
         ]
-        _, buttons = super()._controls()
+        buttons = self._button_row()
         group = row(columns)
         group.layout.align_items = "flex-start"
         title = W.HTML("<b>Settings that were published</b>")

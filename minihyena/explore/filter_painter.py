@@ -48,17 +48,13 @@ class FilterPainter(Explorer):
         super().__init__(pickers, figure_of(), surprise_seed=seed)
 
     def _controls(self) -> list[Any]:
-        _, buttons = super()._controls()
+        buttons = self._button_row()
         first, *taps = self.pickers.values()
         recipes = [
             self._button(name, "paint-brush", f"Taps {taps}", self._painter(taps))
             for name, taps in RECIPES.items()
         ]
-        return [
-            row([first, *recipes], "mh-buttons"),
-            row(taps),
-            row(buttons.children, "mh-buttons"),
-        ]
+        return [row([first, *recipes], "mh-buttons"), row(taps), buttons]
 
     def _painter(self, taps: list[float]) -> Any:
         return lambda: self._apply({f"tap {k}": float(x) for k, x in enumerate(taps)})

@@ -70,7 +70,7 @@ class GatePlayground(Explorer):
         super().__init__(pickers, figure, surprise_seed=seed)
 
     def _controls(self) -> list[Any]:
-        _, buttons = super()._controls()
+        buttons = self._button_row()
         text = [*self._strip, self.pickers["watch"]]
         others = [p for p in self.pickers.values() if p not in text]
         return [row(text), *([row(others)] if others else []), buttons]

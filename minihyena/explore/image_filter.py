@@ -81,7 +81,7 @@ class ImageFilter(Explorer):
         super().__init__(pickers, figure_of(size, TAPS), surprise_seed=seed)
 
     def _controls(self) -> list[Any]:
-        _, buttons = super()._controls()
+        buttons = self._button_row()
         down, up, left, right, *others = self.pickers.values()
         return [row([down, up]), row([left, right]), row(others), buttons]
 

@@ -81,8 +81,8 @@ def enliven(figure: go.Figure) -> tuple[go.Figure, list[Any] | None]:
         widget.unobserve_all(report)
     import anywidget
 
-    fitter = type("Fit", (anywidget.AnyWidget,), {"_esm": FIT})()
-    fitter.layout = W.Layout(width="100%", height="0", margin="0")
+    low = W.Layout(width="100%", height="0", margin="0")
+    fitter = type("Fit", (anywidget.AnyWidget,), {"_esm": FIT})(layout=low)
     return widget, [widget, fitter]
 
 

@@ -107,7 +107,7 @@ class MatrixLens(Explorer):
         ]
         sides = row(columns)
         sides.layout.align_items = "flex-start"
-        *_, buttons = super()._controls()
+        buttons = self._button_row()
         text = [row([self.pickers["text"]])] if "text" in self.pickers else []
         shared = row(self.pickers[name] for name in ("row", "column", "colours"))
         return [W.HTML(FITTING), *text, sides, shared, buttons]

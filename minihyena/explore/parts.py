@@ -23,6 +23,7 @@ __all__ = [
     "table",
     "texts",
     "to_numpy",
+    "widgets_of",
 ]
 
 Options = Sequence[Any]  # values, or (label, value) pairs
@@ -93,6 +94,16 @@ def sideways(children: Iterable[W.Widget], width: int) -> W.Box:
     box = row([inner], "mh-sideways")
     box.tabbable = True  # to scroll by keyboard
     return box
+
+
+def widgets_of(widget: W.Widget) -> Iterator[W.Widget]:
+    """A widget, the widgets inside it, and the layout and style of each."""
+    for name in ("layout", "style"):
+        if widget.has_trait(name):
+            yield getattr(widget, name)
+    for child in getattr(widget, "children", ()):
+        yield from widgets_of(child)
+    yield widget
 
 
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

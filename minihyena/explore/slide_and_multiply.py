@@ -7,7 +7,7 @@ from torch import Tensor
 
 from minihyena.explore.base import Explorer
 from minihyena.explore.convs import Conv, ask, by_definition, short_number
-from minihyena.explore.parts import choice, row, slider, spans
+from minihyena.explore.parts import choice, slider, spans
 from minihyena.explore.slide_figure import draw, figure_of
 
 __all__ = ["SlideAndMultiply"]
@@ -70,7 +70,8 @@ class SlideAndMultiply(Explorer):
                 "Forward", "step-forward", "On to the next output", self.forward
             ),
         ]
-        return [pickers, row([*steps, *buttons.children], "mh-buttons")]
+        buttons.children = (*steps, *buttons.children)
+        return [pickers, buttons]
 
     def back(self) -> None:
         """To the output before; stays at the first."""

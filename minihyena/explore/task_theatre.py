@@ -90,7 +90,7 @@ class TaskTheatre(Explorer):
     # ---- controls
 
     def _controls(self) -> list[W.Widget]:
-        *_, buttons = super()._controls()
+        buttons = self._button_row()
         p = self.pickers
         return [
             row(p[n] for n in ("task", "length", "vocabulary", "example")),

@@ -99,9 +99,14 @@ class TokenLoop(Explorer):
         super().__init__(pickers, figure_of([*self.yours]), surprise_seed=seed)
 
     def _controls(self) -> list[Any]:
-        settings, buttons = super()._controls()
-        settings = row([p for name, p in self.pickers.items() if name != "step"])
-        return [settings, row([self.play, self.pickers["step"]]), buttons]
+        settings = row(p for name, p in self.pickers.items() if name != "step")
+        steps = row([self.play, self.pickers["step"]])
+        return [settings, steps, self._button_row()]
+
+    def close(self) -> None:
+        """Close all it is made of."""
+        self._linked.close()
+        super().close()
 
     # ---- what is run
 

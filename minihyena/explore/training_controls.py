@@ -90,6 +90,12 @@ class Trainer(Explorer):
         """End this run after the step in hand; the models stay as they are."""
         self._loop.stop()
 
+    def close(self) -> None:
+        """Stop, and close all it is made of."""
+        if self.comm is not None:
+            self.stop()
+        super().close()
+
     def run(self) -> None:
         """Train to the end here and now; errors are raised."""
         self._loop.run()

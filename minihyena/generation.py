@@ -79,7 +79,6 @@ def sample(
         ends = torch.tensor([len(row) for row in rows], device=rows[0].device)
         prompts = pad_sequence(rows, batch_first=True)
         text = prompts[:, : int(ends.min())]
-        written: list[Tensor] = []
         for t in range(text.shape[1], longest + length):
             logits = reader.next_logits(text, longest + length - t - 1)
             new = draw(logits[:, :vocabulary], temperature, top_k, top_p, generator)
@@ -87,9 +86,10 @@ def sample(
                 new = torch.where(t < ends, prompts[:, t], new)
             text = torch.cat([text, new[:, None]], dim=1)
             if t >= longest:
-                written.append(text.gather(1, (ends + t - longest)[:, None])[:, 0])
-                yield written[-1]
-                if stop is not None and stop(torch.stack(written, dim=1)):
+                count = torch.arange(t - longest + 1, device=ends.device)
+                written = text.gather(1, ends[:, None] + count)
+                yield written[:, -1]
+                if stop is not None and stop(written):
                     return
 
     return tokens()

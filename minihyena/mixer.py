@@ -234,8 +234,11 @@ class Fingerprint:
 
     def is_old(self) -> bool:
         """Whether weights were written into since, or others put in their place."""
-        moved = any(place.get(name) is not held for place, name, held in self.places)
-        return moved or self._count() != self.changes
+        return self._count() != self.changes or any(
+            now is not held and _device(now) == _device(held)  # not only moved
+            for place, name, held in self.places
+            for now in [place.get(name)]
+        )
 
     def _count(self) -> tuple[int, list[float]]:
         """How often they were written into, and as fused optimisers do not count, one
@@ -244,6 +247,10 @@ class Fingerprint:
         writes = sum(0 if w.is_inference() else w._version for w in self.weights)
         first = self.weights[0].detach().reshape(-1)[:1]
         return writes, first.tolist() if first.device.type == "cpu" else []
+
+
+def _device(held: Any) -> torch.device | None:
+    return held.device if isinstance(held, Tensor) else None
 
 
 def check_step(module: Any, u: Tensor, state: State) -> None:

@@ -101,7 +101,7 @@ def run_train(options: argparse.Namespace) -> int:
         plan = _resumed(begun, options) if begun else _planned(kept, options)
         notes: dict[str, Any] = {"command": command(), "plan": plan.fields()}
         if begun and kept:
-            notes = kept.notes
+            notes |= kept.notes
         torch.manual_seed(plan.seed + rank())  # of dropout
         run = plan.begin(here)
         if is_first():

@@ -25,6 +25,7 @@ import psutil
 import torch
 
 from minihyena import records
+from minihyena.options import from_fields
 
 __all__ = [
     "Row",
@@ -306,9 +307,9 @@ def load(path: Path | str) -> Run:
     """
     try:
         head, rows = records.read(path)
-        read = [Row(**{**row, "seconds": tuple(row["seconds"])}) for row in rows]
-        return Run(**{**head, "rows": tuple(read)})
-    except (KeyError, TypeError, ValueError) as error:
+        read = [from_fields(Row, row) for row in rows]
+        return from_fields(Run, {**head, "rows": read})
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{path} does not hold a run of benchmarks: {error}") from None
 
 

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
+from torch import Tensor
 
 from minihyena import hub
 from minihyena.files import write_whole
-from minihyena.model import LanguageModel, LMConfig, mixers
+from minihyena.model import LanguageModel, LMConfig, mixers, no_larger
 from minihyena.options import configure, from_fields, to_fields
 from minihyena.rivals.filters import filter_families
 from minihyena.shipped import shipped
@@ -78,34 +79,46 @@ def load(path: Path | str) -> Checkpoint:
     path = named = Path(path)
     if len(named.parts) == 1 and not named.suffix and not named.exists():
         path = SHIPPED / f"{named}.safetensors"
-    if path.is_dir() or (path.is_file() and path.suffix in hub.PICKLES):
-        options, state = hub.read(path)
-        model = LanguageModel.from_hyenadna(state, options).eval()
-        return Checkpoint(model, DNATokenizer(), options)
-    if not path.is_file():
+    if not (path.is_dir() or path.is_file()):
         names = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.safetensors")))
         raise FileNotFoundError(
             f"no checkpoint {named}; `python -m minihyena train --out {named}` writes "
             f"one; here by name: {names or 'none'}"
         )
+    foreign = path.is_dir() or path.suffix in hub.PICKLES
+    official = hub.read(path) if foreign else None
     try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get("minihyena", "null"))
-            if about is None:
-                raise ValueError(
-                    "it was not written by minihyena; name the folder if it is a "
-                    "HyenaDNA model with a config.json"
-                )
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        config = from_fields(LMConfig, about["config"])
-        model = LanguageModel(config, torch.Generator())  # all of it is replaced below
-        if model.config.tied:
-            weights["head.weight"] = weights["embedding.weight"]
-        model.load_state_dict(weights)
-        tokenizer = configure("tokenizer", about["tokenizer"], tokenizers)
-        notes = about["notes"]
+        return _ours(path) if official is None else _official(*official)
     except KeyError as error:
         raise ValueError(f"{path} is not a sound checkpoint: no {error}") from error
     except DAMAGE as error:
         raise ValueError(f"{path} is not a sound checkpoint: {error}") from error
-    return Checkpoint(model.eval(), tokenizer, notes)
+
+
+def _ours(path: Path) -> Checkpoint:
+    with safe_open(path, framework="pt") as file:
+        about = json.loads((file.metadata() or {}).get("minihyena", "null"))
+        if about is None:
+            raise ValueError(
+                "it was not written by minihyena; name the folder if it is a "
+                "HyenaDNA model with a config.json"
+            )
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    config = from_fields(LMConfig, about["config"])
+    with no_larger(weights):
+        model = LanguageModel(config, torch.Generator())  # all of it is replaced below
+    if config.tied:
+        weights["head.weight"] = weights["embedding.weight"]
+    model.load_state_dict(weights)
+    tokenizer = configure("tokenizer", about["tokenizer"], tokenizers)
+    if tokenizer.vocab_size != config.vocab_size:
+        raise ValueError(
+            f"its tokenizer knows {tokenizer.vocab_size} tokens, its model "
+            f"{config.vocab_size}"
+        )
+    return Checkpoint(model.eval(), tokenizer, {**about["notes"]})
+
+
+def _official(options: dict[str, Any], state: dict[str, Tensor]) -> Checkpoint:
+    model = LanguageModel.from_hyenadna(state, options).eval()
+    return Checkpoint(model, DNATokenizer(), options)

@@ -1,19 +1,36 @@
 """Files that are whole or not there, and of which one process at a time is master."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-__all__ = ["beside", "only_here", "sync_folder", "write_through", "write_whole"]
+__all__ = [
+    "beside",
+    "only_here",
+    "read_json",
+    "sync_folder",
+    "write_through",
+    "write_whole",
+]
 
 
 def beside(path: Path | str, suffix: str) -> Path:
     """A file that belongs to `path`: runs/a.safetensors, .csv -> runs/a.csv."""
     path = Path(path)
     return path.with_name(path.name.removesuffix(".safetensors") + suffix)
+
+
+def read_json(path: Path | str) -> Any:
+    """What is in a file of JSON. Raises OSError, and ValueError if it holds none."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # the latter: brackets in brackets
+        raise ValueError(f"{path} is no JSON: {error}") from error
 
 
 def write_whole(path: Path | str, content: bytes) -> None:

@@ -7,6 +7,7 @@ M its hidden-to-hidden layers, D channels.
 
 import math
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 import torch
@@ -115,8 +116,8 @@ class ImplicitFilter(nn.Module):
         super().__init__()
         self.width, self.orders, self.max_length = width, orders, max_length
         self.config = config
-        sizes = [config.features] + [config.width] * (config.depth + 1)
-        self.layers = nn.ModuleList(map(nn.Linear, sizes, sizes[1:]))
+        inputs = chain([config.features], repeat(config.width, config.depth))
+        self.layers = nn.ModuleList(nn.Linear(n, config.width) for n in inputs)
         self.readout = nn.Linear(config.width, orders * width, bias=False)
         if config.init == "small":
             for layer in [*self.layers, self.readout]:

@@ -4,18 +4,20 @@ A pickle can hold any program. Here its tensors are taken, through torch's reade
 weights alone, and nothing in it is run.
 """
 
-import json
 import re
+import zipfile
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from minihyena.errors import choose
+from minihyena.files import read_json
 
 __all__ = ["MODELS", "fetch", "read", "read_state"]
 
@@ -94,10 +96,7 @@ def read(path: Path | str) -> tuple[dict[str, Any], dict[str, Tensor]]:
                 f"no {wanted} in {folder}; it needs config.json and one of "
                 f"{', '.join(WEIGHTS)}"
             )
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{folder / 'config.json'} is no JSON: {error}") from error
+    config = read_json(folder / "config.json")
     if not isinstance(config, dict):
         raise ValueError(f"{folder / 'config.json'} does not hold an object")
     return config, read_state(path)
@@ -119,10 +118,8 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
         )
     try:
         found = unpickle(path) if path.suffix in PICKLES else load_file(path)
-    except Exception as error:  # damage can make anything of a reader
-        # What torch advises, to read it without the guard, is left out.
-        reason = str(error).rpartition("WeightsUnpickler error: ")[2].partition("\n")[0]
-        raise ValueError(f"{path} cannot be read as weights: {reason}") from error
+    except (ValueError, SafetensorError) as error:
+        raise ValueError(f"{path} cannot be read as weights: {error}") from error
     if isinstance(found, Mapping):
         found = found.get("state_dict", found)
     if not isinstance(found, Mapping):
@@ -133,25 +130,42 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
                 f"{path} holds a {type(value).__name__} under {name!r}; only tensors "
                 "by name, or such under `state_dict`, are weights"
             )
+        dense = value.layout is torch.strided and value.is_floating_point()
+        if not dense or value.is_meta:
+            raise ValueError(f"{path} holds no plain numbers under {name!r}")
     return dict(found)
 
 
 def unpickle(path: Path) -> Any:
-    """What torch's reader of weights makes of the file; ValueError if it needs code."""
+    """What torch's reader of weights makes of the file.
+
+    Raises FileNotFoundError; ValueError for a damaged file, one that needs code, and
+    one that is packed, for it could hold any number of bytes.
+    """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        try:
-            names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        except Exception:  # torch looks into its own format only, not into older ones
-            raise error from None
-        if not names:  # it is not the names: the file is damaged
-            raise
+        return _unpickle(path)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # damage can make anything of a reader
+        # What torch advises, to read it without the guard, is left out.
+        reason = str(error).rpartition("WeightsUnpickler error: ")[2].partition("\n")[0]
+        raise ValueError(reason or type(error).__name__) from error
+
+
+def _unpickle(path: Path) -> Any:
+    names = []  # torch looks into its own format only, not into older ones
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            size = sum(entry.file_size for entry in file.infolist())
+        if size > path.stat().st_size:
+            raise ValueError(f"it is packed, and would be {size:,} bytes")
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     if code := sorted(name for name in names if not BOOKKEEPING.fullmatch(name)):
         raise ValueError(
-            f"it asks for {', '.join(code)}, which is code; nothing in such a file "
-            "is run. If you trust it, open it with the program that wrote it and save "
-            "the tensors alone: torch.save({'state_dict': model.state_dict()}, path)"
+            f"it asks for {', '.join(code):.200}, which is code; nothing in such a "
+            "file is run. If you trust it, open it with the program that wrote it and "
+            "save the tensors alone: "
+            "torch.save({'state_dict': model.state_dict()}, path)"
         )
     with torch.serialization.safe_globals([stand_in(name) for name in names]):
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -11,13 +11,13 @@ a head).
 
 from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import torch
 from torch import Tensor, nn
 
+from minihyena import hub
 from minihyena.errors import check_finite, check_input, check_square, choose
 from minihyena.memory import Memory
 
@@ -62,12 +62,13 @@ class State(NamedTuple):
     def load(cls, path: Path | str) -> "State":
         """What `save` wrote, on the CPU; nothing in the file is run.
 
-        Raises ValueError for a file that is damaged or holds something else.
+        Raises FileNotFoundError, and ValueError for a file that is damaged or holds
+        something else.
         """
         try:
             with torch.serialization.safe_globals([cls, *Memory.kinds()]):
-                state = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, UnpicklingError, EOFError, KeyError) as error:
+                state = hub.unpickle(Path(path))
+        except ValueError as error:
             raise ValueError(f"{path} holds no state: {error}") from error
         if not isinstance(state, cls):
             raise ValueError(f"{path} holds a {type(state).__name__}, no state")

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from minihyena import hub
 from minihyena.distillation import filter_modes, refine
@@ -20,14 +22,14 @@ from minihyena.filters import ImplicitConfig, init_small
 from minihyena.hyena import HyenaConfig
 from minihyena.mixer import DECODERS, Fingerprint, State, check_step, is_plain
 from minihyena.official_model import model_options, model_state
-from minihyena.options import configure
+from minihyena.options import configure, from_fields
 from minihyena.rivals.attention import AttentionConfig, SlidingWindowConfig
 from minihyena.rivals.gated import GSSConfig, H3Config, MultiHeadHyenaConfig
 from minihyena.rivals.linear_attention import LinearAttentionConfig
 from minihyena.rivals.modal import ModalConfig
 from minihyena.rivals.recurrent import AFTConfig, GRUConfig, RWKVConfig
 
-__all__ = ["Block", "LMConfig", "LanguageModel", "mixers"]
+__all__ = ["Block", "LMConfig", "LanguageModel", "mixers", "no_larger"]
 
 mixers: dict[str, type] = {  # name -> options, which build(width, max_length) a Mixer
     "hyena": HyenaConfig,
@@ -316,12 +318,14 @@ class LanguageModel(nn.Module):
         are used, 0 in the code that trained them. `layout` as in
         HyenaOperator.from_official. The language models of HazyResearch/safari have the
         same names. Raises ValueError for an unknown option and for missing, extra or
-        wrongly shaped keys, naming them.
+        wrongly shaped keys, naming them, TypeError for an option of another type.
         Source: Nguyen et al. 2023 (arXiv 2306.15794), standalone_hyenadna.py.
         """
         fields, operator, filter = model_options(config, shift, layout)
-        mixer = HyenaConfig(**operator, filter=ImplicitConfig(**filter))
-        model = cls(LMConfig(**fields, mixer=mixer), torch.Generator())  # to be filled
+        mixer = operator | {"filter": from_fields(ImplicitConfig, filter)}
+        fields["mixer"] = from_fields(HyenaConfig, mixer)
+        with no_larger(state):  # it is to be filled
+            model = cls(from_fields(LMConfig, fields), torch.Generator())
         shapes = {name: tuple(t.shape) for name, t in model.state_dict().items()}
         model.load_state_dict(model_state(state, shapes, layout))
         return model
@@ -338,6 +342,28 @@ class LanguageModel(nn.Module):
         """
         config, state = hub.read(hub.fetch(name, revision))
         return cls.from_hyenadna(state, config, shift).eval()
+
+
+@contextmanager
+def no_larger(state: Mapping[str, Tensor]) -> Iterator[None]:
+    """ValueError inside, before it takes memory and time, for a module of more numbers
+    than `state` can hold: its configuration is not that of the state.
+    """
+    parts = [tensor.untyped_storage() for tensor in state.values()]
+    size = sum({part.data_ptr(): part.nbytes() for part in parts}.values())
+    left, mine = 3 * size, get_ident()  # a tied embedding is made, and named, thrice
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        nonlocal left
+        left -= parameter.numel() * (get_ident() == mine)
+        if left < 0:
+            raise ValueError(f"its {size:,} bytes are too few for its configuration")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def operator_options(
     fixed = FIXED if layout == "standalone" else FIXED_ELSEWHERE
     check_options("operator", config, known, fixed, {"d_model", "l_max"})
     features = config.get("emb_dim", 3)
-    if features < 3 or features % 2 == 0:
+    if not isinstance(features, int) or features < 3 or features % 2 == 0:
         raise ValueError(f"emb_dim must be odd and at least 3; got {features}")
     chosen = {
         ours: config.get(official, default)

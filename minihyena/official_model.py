@@ -55,11 +55,17 @@ def model_options(
     if shape["width"] != width:
         raise ValueError(f"d_model is {width}, but {shape['width']} in `layer`")
     inner = config.get("d_inner")
+    try:
+        ratio = 4.0 if inner is None else inner / width
+    except (TypeError, ArithmeticError):
+        raise ValueError(
+            f"d_inner and d_model must be numbers from 1; got {inner!r} and {width!r}"
+        ) from None
     fields = {
         "vocab_size": config["vocab_size"],
         "vocab_multiple": config.get("pad_vocab_size_multiple", 1),
         "depth": config["n_layer"],
-        "mlp_ratio": 4.0 if inner is None else inner / width,
+        "mlp_ratio": ratio,
     }
     return shape | fields, operator, filter
 

@@ -73,14 +73,14 @@ class Plan:
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> "Plan":
         """The plan of such fields; raises ValueError or TypeError if they are none."""
-        if not {"model", "training"} <= fields.keys():
+        if not {"model", "training"} <= {*fields}:
             raise ValueError(
                 "the run that is kept says nothing of its plan: it was not begun by "
                 "`python -m minihyena train`, and goes on where it was, in a notebook"
             )
         model = from_fields(LMConfig, fields["model"])
         training = from_fields(TrainConfig, fields["training"])
-        return replace(from_fields(cls, fields), model=model, training=training)
+        return from_fields(cls, {**fields, "model": model, "training": training})
 
 
 # Matrices that keep the size of what comes in, and four taps instead of three: both

@@ -98,10 +98,6 @@ def load(path: Path | str) -> list[Lane]:
     """What `save` wrote; raises FileNotFoundError, and ValueError for another file."""
     _, rows = records.read(path)
     try:
-        curves = [tuple((int(n), s, loss) for n, s, loss in r["curve"]) for r in rows]
-        return [
-            from_fields(Lane, row | {"curve": curve})
-            for row, curve in zip(rows, curves, strict=True)
-        ]
-    except (TypeError, ValueError, KeyError) as error:
+        return [from_fields(Lane, row) for row in rows]
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{path} holds no race: {error}") from None

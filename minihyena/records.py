@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from minihyena.files import write_whole
+from minihyena.files import read_json, write_whole
 from minihyena.shipped import shipped
 
 __all__ = ["read", "rescue", "results_folder", "write"]
@@ -32,12 +32,12 @@ def read(path: Path | str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     whole.
     """
     try:
-        head = json.loads(Path(path).read_text(encoding="utf-8"))
+        head = read_json(path)
         rows = head.pop("rows")
         if not (isinstance(rows, list) and all(isinstance(row, dict) for row in rows)):
             raise TypeError("rows are a list of objects")
         return head, rows
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read as records: {error!r}") from None
 
 
@@ -46,7 +46,7 @@ def rescue(path: Path | str) -> list[dict[str, Any]]:
     rows = []
     for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("  {"):
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 rows.append(json.loads(line.strip().rstrip(",")))
     return rows
 

@@ -4,21 +4,24 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 from torch import Tensor, uint8
 
 from minihyena.files import beside, sync_folder, write_through
+from minihyena.options import from_fields
 
 __all__ = ["Kept", "forget", "load", "newest", "write"]
 
-FAULTS = SafetensorError, OSError, ValueError, KeyError, TypeError
+FAULTS = SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError
 
 
-class Kept(NamedTuple):
+@dataclass(frozen=True)
+class Kept:
     """A run as it was saved: its state, how far it is, the settings it depends on, and
     notes.
     """
@@ -42,7 +45,7 @@ def write(kept: Kept, path: Path | str, fresh: bool = False) -> None:
     """
     new, old = newest(path), beside(path, ".run.old")
     draft = beside(path, ".run.new")
-    about = kept._asdict() | {"sha256": _digest(kept.state)}
+    about = vars(kept) | {"sha256": _digest(kept.state)}
     state = about.pop("state")
     write_through(draft, to_bytes(state, {"minihyena run": json.dumps(about)}))
     if new.exists() and not fresh:
@@ -88,12 +91,12 @@ def forget(path: Path | str) -> None:
 
 def _read(file: Path) -> Kept:
     with safe_open(file, framework="pt") as opened:
-        about = json.loads((opened.metadata() or {})["minihyena run"])
+        about = {**json.loads((opened.metadata() or {})["minihyena run"])}
         names = opened.keys()  # copied: a tensor of an open file keeps it in use
         state = {name: opened.get_tensor(name).clone() for name in names}
     if _digest(state) != about.pop("sha256"):
         raise ValueError("its numbers are not those that were written")
-    return Kept(state, **about)
+    return from_fields(Kept, {"state": state, **about})
 
 
 def _digest(state: Mapping[str, Tensor]) -> str:

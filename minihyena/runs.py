@@ -137,7 +137,10 @@ def resume(run: Training, path: Path | str) -> bool:
             f"the run kept at {path} is another one: {'; '.join(found)}. Go on "
             "with the same, choose another place, or begin a fresh one"
         )
-    run.load_state_dict(kept.state)
+    try:
+        run.load_state_dict(kept.state)
+    except ValueError as error:
+        raise ValueError(f"the run kept at {path} cannot go on: {error}") from error
     return True
 
 

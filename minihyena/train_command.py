@@ -5,6 +5,7 @@ import math
 import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def run_train(options: argparse.Namespace) -> int:
     if not 0 <= options.save_every < math.inf:
         raise ValueError(f"--save-every must be 0 s or more; got {options.save_every}")
     kept = None if options.fresh else runs.load(options.out)
-    kept = kept and kept._replace(state={})  # too large to be held for a whole run
+    kept = kept and replace(kept, state={})  # too large to be held for a whole run
     begun = Plan.of(kept.notes.get("plan", {})) if kept and options.resume else None
     # Where machines do not share files, each must be told the device.
     device = options.device or (begun.training.device if begun else "cpu")
@@ -102,7 +103,7 @@ def run_train(options: argparse.Namespace) -> int:
         plan = _resumed(begun, options) if begun else _planned(kept, options)
         notes: dict[str, Any] = {"command": command(), "plan": plan.fields()}
         if begun and kept:
-            notes = kept.notes
+            notes |= kept.notes
         torch.manual_seed(plan.seed + rank())  # of dropout
         run = plan.begin(here)
         if is_first():

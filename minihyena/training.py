@@ -183,6 +183,12 @@ class Training(Iterator[Record]):
                 moments.setdefault(int(i), {})[kind] = tensor
             if state["step"] and not moments:
                 raise ValueError("it has no optimiser")
+            groups = self._optimizer.param_groups
+            shapes = dict(enumerate(p.shape for g in groups for p in g["params"]))
+            for key, found in moments.items():  # AdamW would read beyond smaller ones
+                wanted = {"step": (), "exp_avg": shapes[key], "exp_avg_sq": shapes[key]}
+                if {kind: tensor.shape for kind, tensor in found.items()} != wanted:
+                    raise ValueError("its optimiser has other parameters")
             groups = self._optimizer.state_dict()["param_groups"]
             self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
             for name, snapshot in self._snapshots().items():
@@ -192,10 +198,10 @@ class Training(Iterator[Record]):
                 self.generator.set_state(state["generator"])
             for name, number in NUMBERS.items():
                 setattr(self, name, number(state[name]))
-        except (KeyError, RuntimeError, ValueError) as error:
+            own = _part(state, f"random.{rank()}")  # none of a process that is new
+            set_random_state(own, self._device)
+        except (KeyError, RuntimeError, ValueError, TypeError, OverflowError) as error:
             raise ValueError(f"this is the state of another run: {error}") from error
-        own = _part(state, f"random.{rank()}")  # none of a process that is new
-        set_random_state(own, self._device)
         self._within = False
 
     @property

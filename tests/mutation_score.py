@@ -1,8 +1,8 @@
 """What `mutmut run` found, file by file: how many mutants there are and were killed.
 
 python tests/mutation_score.py [FOLDER]: FOLDER holds `mutants`. A mutant that makes a
-test wait too long counts as killed; one that no test reaches does not. The survivors are
-listed with what was changed in them (mutmut show NAME says it, too).
+test wait too long counts as killed; one that no test reaches does not. The survivors
+are listed with what was changed in them (`mutmut show NAME` says it, too).
 """
 
 import json

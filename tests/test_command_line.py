@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -223,7 +224,7 @@ def test_a_run_of_a_notebook_is_told_apart(
     stopped_early(text, out, monkeypatch)
     kept = runs.load(out)
     assert kept is not None
-    run_files.write(kept._replace(notes={}), out)
+    run_files.write(replace(kept, notes={}), out)
     assert main(["train", "--resume", "--out", str(out)]) == 1
     assert "goes on where it was, in a notebook" in capsys.readouterr().err
 

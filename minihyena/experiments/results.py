@@ -121,7 +121,7 @@ def load(name: Path | str) -> Results:
     head, rows = records.read(path)
     try:
         return from_fields(Results, {**head, "runs": tuple(map(as_run, rows))})
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{path} holds no experiment: {error}") from None
 
 
@@ -129,6 +129,6 @@ def rescue(path: Path | str) -> list[Run]:
     """The runs that are whole in a file that is not; maybe none."""
     runs = []
     for row in records.rescue(path):
-        with suppress(ValueError, TypeError, KeyError):
+        with suppress(ValueError, TypeError):
             runs.append(as_run(row))
     return runs

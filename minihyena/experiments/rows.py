@@ -1,9 +1,8 @@
 """One trial that is done, as a row of the file: on a task, or on a text."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, get_origin
+from dataclasses import dataclass
+from typing import Any
 
 from minihyena.options import from_fields
 
@@ -119,27 +118,5 @@ class TextRun(Run):
 
 
 def as_run(values: Mapping[str, Any]) -> Run:
-    """A row of the file; ValueError, TypeError or KeyError if it is none."""
-    kind = TextRun if "corpus" in values else TaskRun
-    run: Any = from_fields(kind, values)
-    columns = 3 if kind is TextRun else 2
-    curve = [(int(step), *map(float, rest)) for step, *rest in run.curve]
-    run = replace(run, curve=tuple(curve))
-    if not (
-        all(_fits(getattr(run, field.name), field.type) for field in fields(kind))
-        and all(len(point) == columns and all(map(math.isfinite, point))
-                for point in curve)
-    ):  # fmt: skip
-        raise ValueError(f"a run has values of the wrong kind: {dict(values)}")
-    made: Run = run
-    return made
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    if kind == float | None:
-        return value is None or _fits(value, float)
-    if kind is float:
-        return isinstance(value, int | float) and math.isfinite(value)
-    if kind is int:
-        return type(value) is int
-    return isinstance(value, get_origin(kind) or kind)
+    """A row of the file; ValueError or TypeError if it is none."""
+    return from_fields(TextRun if "corpus" in values else TaskRun, values)

@@ -1,6 +1,5 @@
 """Measurements as the scaling plot draws them: comparisons, and values by length."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from minihyena.benchmark import Row, load, ratio
+from minihyena.files import read_json
+from minihyena.options import from_fields
 
 __all__ = [
     "AUTHORS",
@@ -97,7 +98,7 @@ def comparisons(folder: Path) -> dict[str, Comparison]:
     """Name -> comparison, of all that is recorded in a folder.
 
     Raises FileNotFoundError for a recorded run that is not there, saying how to make
-    it.
+    it, and ValueError for a file that is something else.
     """
     found: dict[str, Comparison] = {}
     for suite in RECORDED:
@@ -144,18 +145,24 @@ def _one_or_many(numbers: Iterable[int]) -> str:
 
 def _authors(path: Path) -> Comparison:
     """The numbers behind Figure 4.3, as rows of one round each."""
-    file = json.loads(path.read_text("utf-8"))
-    rows = tuple(
-        Row(
-            "authors", "forward", name, file["batch"], 0, length,
-            () if milliseconds is None else (milliseconds / 1000,),
-            None, None, "" if milliseconds is not None else "out of memory",
-        )
-        for name, times in file["series"].items()
-        for length, milliseconds in zip(file["lengths"], times, strict=True)
-    )  # fmt: skip
-    where = f"batch {file['batch']}, on a GPU, quoted"
-    return Comparison(AUTHORS, where, file["ours"], rows)
+    file = read_json(path)
+    try:
+        batch, ours, lengths = file["batch"], file["ours"], file["lengths"]
+        rows = tuple(
+            from_fields(Row, {
+                "suite": "authors", "task": "forward", "name": name,
+                "batch": batch, "width": 0, "length": length,
+                "seconds": [] if milliseconds is None else [milliseconds / 1000],
+                "note": "out of memory" if milliseconds is None else "",
+            })
+            for name, times in {**file["series"]}.items()
+            for length, milliseconds in zip(lengths, times, strict=True)
+        )  # fmt: skip
+        if ours not in {row.name for row in rows}:
+            raise ValueError(f"{ours!r} has no numbers")
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{path} does not hold the figure: {error!r}") from None
+    return Comparison(AUTHORS, f"batch {batch}, on a GPU, quoted", ours, rows)
 
 
 def values_of(

@@ -78,12 +78,15 @@ def _handed_in(options: argparse.Namespace) -> list[Submission]:
 def _with_parameters(path: Path | None) -> dict[str, Assignment]:
     """The assignments, with what the file changes.
 
-    Raises ValueError for an assignment, part or name there is not.
+    Raises ValueError naming the file for an assignment, part or name there is not.
     """
     tasks = dict(assignments)
     for id, changed in ({} if path is None else parameters_from(path)).items():
-        known = choose("assignment", id, tasks)
-        tasks[known] = tasks[known].with_parameters(changed)
+        try:
+            known = choose("assignment", id, tasks)
+            tasks[known] = tasks[known].with_parameters(changed)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
     return tasks
 
 

@@ -91,10 +91,14 @@ def _counted(found: list[Submission]) -> Iterator[Submission]:
 def read_marks(path: Path) -> Mapping[tuple[str, str, str], Mark]:
     """(student, assignment, part) -> Mark, of a table with these columns and `level`.
 
-    Raises OSError, and ValueError naming the line for what is not in the rubric.
+    Raises OSError, and ValueError for what is no table in UTF-8, or, naming the line,
+    not in the rubric.
     """
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return dict(_marks(csv.DictReader(file), path))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return dict(_marks(csv.DictReader(file), path))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no table in UTF-8: {error}") from None
 
 
 def _marks(

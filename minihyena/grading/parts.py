@@ -195,20 +195,35 @@ class Assignment:
         return not self.judge(part, fns, PUBLIC)[number].message
 
     def with_parameters(self, changed: Mapping[str, Parameters]) -> "Assignment":
-        """The same with other values; ValueError for a part or name there is not."""
+        """The same with other values.
+
+        Raises ValueError for a part or name there is not, and values of other types.
+        """
         merged = {name: dict(values) for name, values in self.parameters.items()}
-        for name, values in changed.items():
+        for name, values in _table(changed, self.id).items():
             part = choose(f"part of {self.id} with parameters", name, merged)
-            for key, value in values.items():
+            for key, value in _table(values, f"{self.id}.{part}").items():
                 known = merged[part]
                 old = known[choose(f"parameter of {self.id}.{part}", key, known)]
-                if type(value) is not type(old):
+                if _type(value) != _type(old):
                     raise ValueError(
                         f"{self.id}.{part}.{key} is {old!r} by default; {value!r} is "
-                        f"of type {type(value).__name__}, not {type(old).__name__}"
+                        f"of type {_type(value)}, not {_type(old)}"
                     )
                 known[key] = value
         return replace(self, parameters=merged)
+
+
+def _table(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{name} is a table, [{name}]; got {value!r:.80}")
+    return value
+
+
+def _type(value: Any) -> str:
+    """ "int", "list of int"; an empty list is of nothing."""
+    inner = value if isinstance(value, list) else []
+    return " of ".join([type(value).__name__, *sorted({_type(one) for one in inner})])
 
 
 def report(part: Part, verdicts: Sequence[Verdict]) -> str:
@@ -239,7 +254,7 @@ def parameters_from(path: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a TOML file: {error}") from None
 
 

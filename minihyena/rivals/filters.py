@@ -8,6 +8,7 @@ state_space.py; 64 of each as in the paper's comparison (Poli et al. 2023, secti
 
 import math
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 import torch
@@ -155,8 +156,8 @@ class CKConvFilter(LongFilter):
         config: CKConvConfig = CKConvConfig(),
     ) -> None:
         super().__init__(width, orders, max_length, config)
-        sizes = [1] + [config.width] * (config.depth + 1)
-        self.layers = nn.ModuleList(map(nn.Linear, sizes, sizes[1:]))
+        inputs = chain([1], repeat(config.width, config.depth))
+        self.layers = nn.ModuleList(nn.Linear(n, config.width) for n in inputs)
         self.readout = nn.Linear(config.width, orders * width)
         spread = (6 / config.width) ** 0.5
         bounds = [1.0] + [spread / config.sine_frequency] * config.depth

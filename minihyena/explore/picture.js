@@ -27,10 +27,24 @@ const hasMissed = async model => {
   return old || !model.get("_heard");
 };
 
+// Plotly's model takes what is to be left alone, of some traces, for what is to be
+// removed: it gets a message for every trace, without that.
+const parts = message => {
+  const kind = ["style", "restyle"].find(k => Array.isArray(message?.[`${k}_traces`]));
+  if (!kind) return [message];
+  const changes = Object.entries(message[`${kind}_data`]);
+  return message[`${kind}_traces`].map((trace, i) => ({ ...message,
+    [`${kind}_traces`]: [trace],
+    [`${kind}_data`]: Object.fromEntries(changes
+      .map(([key, all]) => [key, Array.isArray(all) ? [all[i]] : all])
+      .filter(([, one]) => one?.[0] !== "_undefined_")),
+  }));
+};
+
 export default () => {
   const lists = new Set();  // what plotly's model and each of its views listens to
   const views = new Map();  // element -> how to end the view in it
-  let list, plotly, here, asking = false, told = {}, missed = [];
+  let list, mirror, plotly, here, asking = false, told = {}, missed = [];
 
   const listen = begin => {
     const mine = list = [];
@@ -38,9 +52,13 @@ export default () => {
     const end = begin();
     return () => { lists.delete(mine); end?.(); };
   };
-  const tell = name => {
+  const tell = (name, message) => {
     for (const calls of lists)
-      for (const [event, call] of calls) if (event === `change:${name}`) call();
+      for (const part of calls === mirror ? parts(message) : [message]) {
+        told = { [name]: part };
+        for (const [event, call] of calls) if (event === `change:${name}`) call();
+      }
+    told = {};
   };
   const draw = el => {
     views.set(el, () => {});
@@ -58,7 +76,7 @@ export default () => {
       for (const name of MESSAGES)
         model.on(`change:${name}`, () => {
           if (missed) missed.push([name, model.get(name)]);
-          else if (!asking) tell(name);
+          else if (!asking) tell(name, model.get(name));
         });
       model.on("msg:custom", () => {  // the whole figure has come again
         asking = false;
@@ -71,11 +89,8 @@ export default () => {
       here = load(model).then(module => {
         plotly = module.default();
         listen(() => { plotly.initialize({ model: seen }); });
-        for (const [name, value] of asking ? [] : missed) {
-          told = { [name]: value };
-          tell(name);
-        }
-        told = {};
+        mirror = list;
+        for (const [name, message] of asking ? [] : missed) tell(name, message);
         missed = null;
       });
       hasMissed(model).then(yes => {

@@ -1,5 +1,6 @@
 """Every notebook, as it is, in JupyterLab: it runs, fits, can be read and be used."""
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -20,6 +21,31 @@ for _name, _value in list(globals().items()):
     if isinstance(_value, Explorer) and not _name.startswith("_"):
         print(len(list(_value.sweep(cap=24))), "states of", type(_value).__name__)
 """
+# What every trace says of itself: in the kernel, and in the page.
+SAID_IN_KERNEL = """
+import json
+from ipywidgets.widgets.widget import _instances
+def _said(trace, before=""):
+    for _name, _value in trace.items():
+        if isinstance(_value, dict):
+            yield from _said(_value, f"{before}{_name}.")
+        elif _value is not None:
+            yield before + _name
+print(json.dumps({
+    _trace["uid"]: sorted(_said(_trace))
+    for _figure in _instances.values() if type(_figure).__name__ == "Picture"
+    for _trace in _figure._data
+}))
+"""
+SAID_IN_PAGE = """() => {
+  const said = (part, before = "") => Object.entries(part).flatMap(([name, value]) =>
+    value == null ? [] :
+    Object.getPrototypeOf(value) === Object.prototype && !("bdata" in value)
+      ? said(value, `${before}${name}.`) : [before + name]);
+  const traces = Array.from(document.querySelectorAll(".js-plotly-plot"),
+    plot => plot.data).flat();
+  return Object.fromEntries(traces.map(trace => [trace.uid, said(trace)]));
+}"""
 assert NOTEBOOKS, "there is nothing to test"
 
 
@@ -46,6 +72,21 @@ def test_all_cells_run_without_an_error(notebook: Notebook) -> None:
     assert notebook.cards(), "no widget is shown"
     for number, card in enumerate(notebook.cards()):
         card.photograph(f"{notebook.name[:2]} {number} {card.title}")
+
+
+def test_every_picture_has_all_that_its_figure_in_the_kernel_has(
+    notebook: Notebook,
+) -> None:
+    kernel = json.loads(notebook.run(SAID_IN_KERNEL))
+
+    def lost() -> dict[str, list[str]]:
+        page = notebook.page.evaluate(SAID_IN_PAGE)
+        assert page.keys() & kernel.keys(), "no picture is shown"
+        both = page.keys() & kernel.keys()
+        found = {uid: sorted({*kernel[uid]} - {*page[uid]}) for uid in both}
+        return {uid: names for uid, names in found.items() if names}
+
+    assert notebook.until(lambda: not lost()), lost()
 
 
 def test_every_control_redraws_the_picture_when_moved_by_keyboard(

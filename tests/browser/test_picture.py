@@ -71,6 +71,35 @@ def test_what_the_kernel_says_before_plotly_is_there_is_not_lost(
     assert notebook.faults() == []
 
 
+TWO = """
+two, (pair, _) = enliven(go.Figure([go.Bar(y=[1], width=w) for w in (0.5, 0.25)]))
+pair
+"""
+IN_A_BATCH = """
+with two.batch_update():
+    two.data[0].width, two.data[0].y, two.data[1].y = 0.75, [2], [3]
+"""
+BARS = """() => Array.from(document.querySelectorAll(".js-plotly-plot"),
+  plot => plot._fullData.filter(t => t.type === "bar").map(t => [t.width, ...t.y]))
+  .filter(bars => bars.length)"""
+
+
+@pytest.mark.parametrize("late", [1e9, 1e6, 0], ids=["none", "plotly", "all"])
+def test_what_is_left_alone_in_a_batch_stays(
+    browser: Browser, lab: str, folder: Path, late: float
+) -> None:
+    name = written(folder, "batch", MADE, TWO, IN_A_BATCH)
+    with opened(browser, lab, folder, name) as notebook:
+        page = notebook.page
+        page.evaluate(LATE, late)
+        notebook.run_all()
+        bars = [[0.75, 2], [0.25, 3]]
+        assert notebook.until(lambda: page.evaluate(BARS) == [bars])
+        notebook.run("two.data[1].y = [4]\npair")
+        bars[1][1] = 4
+        assert notebook.until(lambda: page.evaluate(BARS) == [bars, bars])
+
+
 def test_plotly_is_sent_once_for_all_figures(notebook: Notebook) -> None:
     notebook.page.evaluate(COUNT)
     notebook.run_all()

@@ -264,6 +264,7 @@ def test_flops_are_those_torch_counts_and_the_transforms(config: HyenaConfig) ->
     expected = gates + short + config.long_filters * WIDTH * a_filter
     counted = counter.get_total_flops()
     assert op.flops(LONGEST, batch=3) == pytest.approx(counted + 3 * expected)
+    assert op.flops(LONGEST) == op.flops(LONGEST, batch=1)
 
 
 def test_a_misspelt_option_is_refused() -> None:

@@ -2,8 +2,9 @@
 
 import math
 import random
+import re
 from collections import Counter
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from minihyena.tasks import (
     SelectiveCopying,
     Task,
 )
+from minihyena.tasks.base import letters
 
 # Of every kind one or more sizes, and the most that the token at one place may tell of
 # an answer: chance, the shortcuts that are known, and a margin.
@@ -333,6 +335,90 @@ def test_an_example_of_a_function_holds_its_numbers() -> None:
     lines = text.splitlines()
     assert len(lines) == FUNCTIONS.input_length
     for line, vector, label in zip(lines, inputs, labels, strict=True):
-        assert all(f"{number:.2f}" in line for number in vector)
-        assert ("asked for" in line) == bool(label == label)
-        assert ("asked for" not in line) or f"{label:.2f}" in line
+        numbers, _, asked = line.partition("   w . x = ")
+        assert numbers == " ".join(f"{number:6.2f}" for number in vector)
+        assert asked == (f"{label:6.2f}, asked for" if label == label else "")
+
+
+def test_symbols_have_names_however_many_there_are() -> None:
+    names = letters(80)
+    assert "".join(names[:26]) == "abcdefghijklmnopqrstuvwxyz"
+    assert (names[26], names[51], names[52]) == ("a1", "z1", "a2")
+    assert len({*names}) == 80
+
+
+# The smallest sizes, and what is said of one less (or one answer or trigger more).
+SMALLEST: list[tuple[Task, dict[str, tuple[float, str]]]] = [
+    (
+        AssociativeRecall(4, 2),
+        {name: (less, "associative recall needs vocab_size >= 4 and length >= 2; got")
+         for name, less in (("vocab_size", 3), ("length", 1))},
+    ),
+    (
+        MQAR(5, 4, 1, power=10),
+        {
+            "vocab_size": (4, "MQAR needs vocab_size > length; got 4 and 4"),
+            "length": (2, "1 pairs and their questions need an even length of at least"
+                       " 4; got 2"),
+            "pairs": (0, "0 pairs and their questions need an even length of at least"
+                      " 4; got 4"),
+            "power": (10.5, "power must be above 0, and 10 at most; got 10.5"),
+        },
+    ),
+    (
+        InductionHeads(3, 3, 1, 3),
+        {
+            "vocab_size": (2, "induction heads needs vocab_size >= 3, answer >= 1 and "
+                           "triggers >= 1; got 2, 1 and 3"),
+            "answer": (2, "a trigger and 2 tokens after it need length >= 4; got 3"),
+            "triggers": (4, "4 triggers do not fit into length 3"),
+        },
+    ),
+    (
+        SelectiveCopying(3, 3, 1),
+        {
+            "vocab_size": (2, "selective copying needs vocab_size >= 3 and tokens >= 1;"
+                           " got 2 and 1"),
+            "length": (2, "1 tokens, COPY and 1 answers need length >= 3; got 2"),
+        },
+    ),
+    (
+        Majority(2, 1, 1),
+        {name: (less, "majority needs symbols >= 2 and 1 <= margin <= length; got")
+         for name, less in (("symbols", 1), ("margin", 0))},
+    ),
+    (
+        Counting(2, 1, 1),
+        {name: (less, "counting needs symbols >= 2 and 1 <= most <= length; got")
+         for name, less in (("symbols", 1), ("most", 0), ("length", 0))},
+    ),
+    (Addition(1), {"digits": (0, "digits must be at least 1; got 0")}),
+    (
+        LinearFunctions(1, 2),
+        {name: (less, "a function of `dimension` numbers needs more than as many pairs;"
+                " got") for name, less in (("dimension", 0), ("pairs", 1))},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("task", "less"), SMALLEST, ids=[type(task).__name__ for task, _ in SMALLEST]
+)
+def test_the_smallest_sizes_are_possible_and_none_less(
+    task: Task, less: dict[str, tuple[float, str]]
+) -> None:
+    inputs, labels = task.batch(9, generator=seeded())
+    assert inputs.shape[:2] == labels.shape == (9, task.input_length)
+    assert task.score(task.solve(inputs), labels) == pytest.approx(1)
+    for name, (value, words) in less.items():
+        with pytest.raises(ValueError, match="^" + re.escape(words)):
+            replace(task, **{name: value})  # type: ignore[type-var]
+
+
+def test_every_draw_of_every_task_comes_from_the_generator_it_is_given() -> None:
+    for task in [*EVERY, MQAR(64, 16, 2, filled=True)]:
+        torch.manual_seed(0)
+        batch = task.batch(5, generator=seeded(3))
+        torch.manual_seed(1)
+        again = task.batch(5, generator=seeded(3))
+        assert torch.equal(batch.inputs, again.inputs)

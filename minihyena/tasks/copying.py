@@ -67,9 +67,8 @@ class SelectiveCopying(Task):
 
     def solve(self, inputs: Tensor) -> Tensor:
         """The tokens that are no blanks, in their order."""
-        prompt = inputs[:, : -self.tokens - 1]
-        empty = (prompt == self.vocab_size - 2).int()
-        order = empty.argsort(dim=1, stable=True)[:, : self.tokens]
+        empty = (inputs == self.vocab_size - 2).int()
+        order = empty.argsort(stable=True)[:, : self.tokens]
         answers = torch.full_like(inputs, IGNORED)
-        answers[:, -self.tokens :] = prompt.gather(1, order)
+        answers[:, -self.tokens :] = inputs.gather(1, order)
         return answers

@@ -63,7 +63,7 @@ class MQAR(Task):
         values = distinct(self.vocab_size - half, shape, generator) + half
         race = torch.rand(size, len(self._gaps), generator=generator).log_()
         race /= torch.from_numpy(self._gaps)  # the k first to arrive, in their order
-        gaps = race.topk(self.pairs, dim=1).indices
+        gaps = race.topk(self.pairs).indices
         batch = self._asked(keys, values, gaps)
         if self.filled:
             noise = choice(self.vocab_size, (size, self.length), generator)

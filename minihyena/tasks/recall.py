@@ -159,7 +159,7 @@ class AssociativeRecall(Strings):
         rows = torch.empty(0, self.input_length + 1, dtype=torch.int64)
         while (missing := size - len(rows)) > 0:
             new = torch.stack([self.released(rng) for _ in range(missing)])
-            rows = torch.unique(torch.cat([rows, new]), sorted=False, dim=0)
+            rows = torch.unique(torch.cat([rows, new]), dim=0)
         order = list(rows)
         rng.shuffle(order)
         return torch.stack(order)

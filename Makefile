@@ -87,7 +87,7 @@ test: $(READY) $(BESIDE)/nbgrader/.ready
 	$(WITH) $(ALONE) $(RUN) pytest notebooks --nbval --nbval-current-env \
 	  --nbval-cell-timeout=120 --nbval-sanitize-with tests/nbval.cfg \
 	  -n $(WORKERS) --dist loadfile
-	$(WITH) $(ALONE) $(RUN) pytest tests/browser
+	$(WITH) $(ALONE) $(RUN) pytest tests/browser -n $(WORKERS)
 	$(WITH_NBGRADER) $(ALONE) $(BESIDE)/nbgrader/bin/python -m pytest tests/with_nbgrader
 
 check: $(READY)

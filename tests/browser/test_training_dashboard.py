@@ -39,6 +39,7 @@ def dashboard(notebook: Notebook) -> Iterator[Card]:
     """Fresh, with a thousand steps before it."""
     dashboard = Card(notebook, "Training dashboard")
     dashboard.button("Reset").click()
+    notebook.run("None")  # all that came of it has been answered
     start = "Not started: hyena and attention, step 0 of 1,000."
     expect(dashboard.caption).to_have_text(start)
     yield dashboard

@@ -107,7 +107,7 @@ properties: $(READY)
 	  --ignore=tests/browser --ignore=tests/with_nbgrader -n $(WORKERS) \
 	  --hypothesis-seed=$(SEED) --hypothesis-show-statistics > build/properties.log; \
 	  failed=$$?; tail -n 1 build/properties.log; \
-	  sed -n 's/.* \([0-9]*\) passing examples.*/\1/p' build/properties.log | \
+	  sed -n 's/.* \([0-9]*\) passing, .*/\1/p' build/properties.log | \
 	  awk '{ n += $$1 } END { print n " examples passed, seed $(SEED)" }'; exit $$failed
 
 mutants: $(BESIDE)/mutmut/.ready

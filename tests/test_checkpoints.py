@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -234,7 +235,11 @@ def test_somebody_elses_safetensors_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "foreign.safetensors"
     for metadata in (None, {"format": "pt"}):
         save_file({"weight": torch.zeros(3)}, path, metadata)
-        with pytest.raises(ValueError, match="it was not written by minihyena"):
+        words = (
+            "sound checkpoint: it was not written by minihyena; name the folder if it "
+            "is a HyenaDNA model with a config.json"
+        )
+        with pytest.raises(ValueError, match=f"{re.escape(words)}$"):
             checkpoints.load(path)
 
 
@@ -298,8 +303,19 @@ def test_the_shipped_shakespeare_writes_verse() -> None:
 
 
 def test_a_name_that_is_not_here_is_told_with_those_that_are() -> None:
-    with pytest.raises(FileNotFoundError, match=r"no checkpoint recal;.*: .*recall"):
+    names = r"python_docs, python_docs_transformer, recall, shakespeare$"
+    with pytest.raises(
+        FileNotFoundError, match=rf"no checkpoint recal;.* here by name: {names}"
+    ):
         checkpoints.load("recal")
+
+
+def test_where_no_model_is_shipped_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"here by name: none$"):
+        checkpoints.load("recall")
 
 
 def test_a_file_of_that_name_comes_first(

@@ -553,6 +553,25 @@ def test_gradients_reach_the_signal_past_a_transformed_filter(
         assert torch.autograd.gradcheck(lambda u: causal_conv(u, known), u)
 
 
+def test_a_filter_is_transformed_in_float32_at_least() -> None:
+    u, h, skip = signals(2, 3, 30, 30, torch.float32)
+    for dtype in (torch.bfloat16, torch.float16):
+        half = [x.to(dtype) for x in (u, h, skip)]
+        known = conv.filter_spectrum(*half)
+        assert known.h.dtype is torch.float32
+        assert torch.equal(causal_conv(half[0], known), causal_conv(*half))
+
+
+def test_a_filter_that_cannot_be_used_is_not_transformed() -> None:
+    u, h, skip = signals(2, 3, 30, 30, torch.float32)
+    with pytest.raises(ValueError, match="skip must have one weight a channel"):
+        conv.filter_spectrum(u, h, skip[:2])
+    with pytest.raises(ValueError, match="31 taps"):
+        conv.filter_spectrum(u, torch.ones(3, 31))
+    with pytest.raises(TypeError, match="mix float32 and float64"):
+        conv.filter_spectrum(u, h, skip.double())
+
+
 @pytest.mark.parametrize(
     ("shape", "skip", "words"),
     [

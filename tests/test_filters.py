@@ -1,5 +1,6 @@
 """The implicit filter: a function of time with few parameters and no hidden option."""
 
+import math
 from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
@@ -328,10 +329,19 @@ def test_a_filter_moves_to_another_precision(dtype: torch.dtype) -> None:
         (lambda: ImplicitConfig(fast_decay=2.0), "got 2.0, 1.5 and 0.01"),
         (lambda: ImplicitConfig(fast_decay=0.0), "0 < fast_decay <= slow_decay"),
         (lambda: ImplicitConfig(target=1.0), "0 < target < 1"),
-        (lambda: ImplicitConfig(init="smal"), "'smal'; known, nearest first: small"),
+        (lambda: ImplicitConfig(target=0.0), "0 < target < 1"),
+        (
+            lambda: ImplicitConfig(shift=math.inf),
+            "^shift and sine_frequency must be finite; got inf and 1.0",
+        ),
+        (lambda: ImplicitConfig(sine_frequency=math.nan), "got 0.0 and nan"),
+        (
+            lambda: ImplicitConfig(init="smal"),
+            "unknown filter init 'smal'; known, nearest first: small",
+        ),
         (
             lambda: ImplicitConfig(decays="spred"),
-            "'spred'; known, nearest first: spread",
+            "unknown layout of decays 'spred'; known, nearest first: spread",
         ),
     ],
 )
@@ -340,6 +350,12 @@ def test_an_impossible_filter_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_all_channels_may_decay_alike() -> None:
+    config = ImplicitConfig(fast_decay=0.5, slow_decay=0.5)
+    decays = ImplicitFilter(3, 1, 8, config).decays
+    assert decays.abs().tolist() == [[pytest.approx(math.log(100) / 0.5)] * 3]
 
 
 def test_a_misspelt_knob_is_refused() -> None:

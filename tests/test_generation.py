@@ -15,7 +15,7 @@ from properties import examples
 from scipy import stats
 from torch import Tensor, nn
 
-from minihyena import LanguageModel, LMConfig, mixers, sample, sample_text
+from minihyena import LanguageModel, LMConfig, generation, mixers, sample, sample_text
 from minihyena.corpora import ByteTokenizer, CharacterTokenizer
 from minihyena.generation import decoders_of, draw
 
@@ -441,6 +441,43 @@ def test_text_slides_beyond_max_length_unless_told_not_to() -> None:
     assert len("".join(sample_text(model, LETTERS, "abc", 30))) == 30
     with pytest.raises(ValueError, match="max_length = 16"):
         sample_text(model, LETTERS, "abc", 30, slide=False)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"temperature": 0.3},
+        {"top_k": 2},
+        {"top_p": 0.4},
+        {"decoder": "recompute"},
+        {"decoder": "online"},
+        {},
+    ],
+    ids=str,
+)
+def test_a_text_is_drawn_as_its_tokens_are(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tokenizer = build(max_length=80), CharacterTokenizer("abcde")
+    used: list[str] = []
+    monkeypatch.setattr(
+        generation, "_chosen", lambda *given: used.append(given[1]) or "online"
+    )
+    ids = torch.tensor([[0, 1, 2]])
+    tokens = sample(model, ids, 50, generator=seeded(4), **options)
+    text = tokenizer.decode(torch.cat([*tokens]))
+    pieces = sample_text(model, tokenizer, "abc", 50, generator=seeded(4), **options)
+    assert "".join(pieces) == text
+    assert len({*text}) > 1
+    assert used == 2 * [options.get("decoder")]
+
+
+def test_nothing_ends_a_text_before_it_has_begun() -> None:
+    model, tokenizer = build(), CharacterTokenizer("abcdX")
+    pieces = sample_text(model, tokenizer, "aXX", 9, stop="X", temperature=0)
+    assert len("".join(pieces)) >= 1
+    with pytest.raises(ValueError, match="^a stop string needs at least one char"):
+        sample_text(model, tokenizer, "a", 9, stop=["X", ""])
 
 
 def test_an_empty_prompt_is_refused_at_the_call() -> None:

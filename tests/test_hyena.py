@@ -222,12 +222,26 @@ def test_any_filter_module_may_take_its_place() -> None:
         (lambda: HyenaConfig(filter="s4"), "'s4'; known, nearest first: s4d"),
         (lambda: HyenaConfig(filter={"kind": "fir", "tap": 3}), "'tap'; known.* taps"),
         (lambda: HyenaConfig(filter={"taps": 3}), "unknown long filter 'none"),
-        (lambda: HyenaConfig(convention="papers"), "'papers'; known, nearest .* paper"),
+        (
+            lambda: HyenaConfig(convention="papers"),
+            "unknown convention 'papers'; known, nearest .* paper",
+        ),
     ],
 )
 def test_an_impossible_mixer_is_refused(make: Callable[[], object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize("convention", ["reference", "paper"])
+@pytest.mark.parametrize("orders", [1, 4])
+def test_a_filter_of_ones_own_with_too_few_or_too_many_orders_is_refused(
+    convention: str, orders: int
+) -> None:
+    op = operator(HyenaConfig(3, convention))
+    op.filter = ImplicitConfig().build(WIDTH, orders, LONGEST).double()
+    with pytest.raises(ValueError, match="zip"):
+        op(draw(1, 5, WIDTH))
 
 
 @pytest.mark.parametrize("family", filter_families)

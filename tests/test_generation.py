@@ -476,7 +476,7 @@ def test_nothing_ends_a_text_before_it_has_begun() -> None:
     model, tokenizer = build(), CharacterTokenizer("abcdX")
     pieces = sample_text(model, tokenizer, "aXX", 9, stop="X", temperature=0)
     assert len("".join(pieces)) >= 1
-    with pytest.raises(ValueError, match="^a stop string needs at least one char"):
+    with pytest.raises(ValueError, match=r"^a stop string needs at least one char"):
         sample_text(model, tokenizer, "a", 9, stop=["X", ""])
 
 

@@ -70,7 +70,7 @@ FAMILIES = {
 
 
 def envelope(f: Filter, h: Tensor, channel: int) -> Tensor | None:
-    """(L,): the window of this channel of h (D, L), as high as its largest tap.
+    """(L,): the window of this channel of h (D, L), so high that all taps are under it.
 
     A learner's filter shows its `.window`, if it has one of (D, L); None without.
     """
@@ -80,4 +80,5 @@ def envelope(f: Filter, h: Tensor, channel: int) -> Tensor | None:
     if not isinstance(window, Tensor) or window.shape != h.shape:
         return None
     shape = window[channel].detach()
-    return shape / shape.max() * h[channel].abs().max()
+    over = torch.where(shape > 0, h[channel].abs() / shape, 0.0)
+    return shape * over.max()

@@ -51,6 +51,8 @@ class GatePlayground(Explorer):
     ) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.tables = Tables(op, gated_conv, width, length, generator)
+        if not self.tables.factored:  # no gates and no S to speak of
+            self.notice = self.notice[: self.notice.index(" A token")]
         self.length = length
         self._strip = [
             choice(f"Token {t}", list(WORDS), SENTENCE[t % len(SENTENCE)])

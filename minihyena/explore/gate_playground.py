@@ -39,6 +39,7 @@ class GatePlayground(Explorer):
         "position would move. A token rescales a column through the gate before the "
         "filter, a row through the gate after it. Does S ever move?"
     )
+    narrowest = 640
 
     def __init__(
         self,

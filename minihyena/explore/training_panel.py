@@ -67,7 +67,8 @@ class TrainingPanel(Trainer):
             return f"{start}: {f['error']}."
         if f["phase"] == Phase.RUNNING:  # read aloud when it changes, so rarely
             start = "Training"
-        return f"{start}; the loss fell below half its start: {f['halved']}."
+        fell = "fell" if f["halved"] else "has not fallen"
+        return f"{start}; the loss {fell} below half its start."
 
     def _controls(self) -> list[W.Widget]:
         fixed = [self.pickers[n] for n in SETTINGS if n in self.pickers]

@@ -122,7 +122,7 @@ COPY_MISTAKES = (
 
 
 def check_copy_after_marker(fn: Function, *, generator: torch.Generator) -> None:
-    """Every distance from 0 to 5 and then some, against the loop; then three markers."""
+    """Every distance from 0 to 5 and then some, and three markers, against the loop."""
     cases = []
     for distance in (1, 2, 0, 3, 4, 5, pick(6, 9, generator)):
         at, rest = pick(1, 3, generator), pick(1, 3, generator)

@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 from minihyena.auditing import BACKGROUNDS, audit
 from minihyena.explore.base import Explorer
 from minihyena.explore.look import panels
-from minihyena.explore.parts import choice, slider, spans
+from minihyena.explore.parts import choice, listed, slider, spans
 from minihyena.explore.signed_square import HATCHED, add_square, draw_square
 from minihyena.explore.style import INK, LINE, ORANGE, SKY
 
@@ -108,7 +108,14 @@ class CausalityAuditor(Explorer):
         found, claim = f["audit"], getattr(self.ops[f["operator"]], "causal", None)
         told = {"calls itself causal": claim} if isinstance(claim, bool) else {}
         kind = str(found.dtype).removeprefix("torch.")
-        return told | {"computed in": kind, "counts as rounding up to": found.noise}
+        loud = sorted({*BACKGROUNDS[: f["tries"]]} or {1.0})
+        least = f"at least {listed([f'{0.5 * size:g}' for size in loud])}"
+        changes = least if self.vocab is None else "exchanged for another"
+        return told | {
+            "each changed input": changes,
+            "computed in": kind,
+            "counts as rounding up to": found.noise,
+        }
 
     def _numbers(self) -> tuple[list[str], list[tuple[Any, ...]]]:
         found = self.facts()["audit"]

@@ -80,5 +80,7 @@ def envelope(f: Filter, h: Tensor, channel: int) -> Tensor | None:
     if not isinstance(window, Tensor) or window.shape != h.shape:
         return None
     shape = window[channel].detach()
-    over = torch.where(shape > 0, h[channel].abs() / shape, 0.0)
-    return shape * over.max()
+    if not (shape > 0).any():
+        return None
+    seen = shape > 1e-30 * shape.max()  # below that a quotient is rounding
+    return shape * (h[channel].abs()[seen] / shape[seen]).max()

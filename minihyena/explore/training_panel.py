@@ -30,6 +30,7 @@ class TrainingPanel(Trainer):
     """The face of a run; a subclass says which run it is and what the buttons do."""
 
     title = "Training room"
+    narrowest = 600
     notice = (
         "The loss starts near ln V, the loss of a blind guess. What does the model "
         "learn first, and how much do its filters change?"

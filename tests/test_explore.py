@@ -543,7 +543,7 @@ def test_before_and_after_are_two_curves_and_an_unchanged_filter_says_so(factory
     model = factory("hyena")
     studio = FilterStudio(model, snapshot(model))
     assert studio.facts()["change"] == 0
-    assert studio.describe().endswith("more than 1 % of its size: False.")
+    assert studio.describe().endswith("it changed by at most 1 % of its size.")
     with torch.no_grad():
         model.filters()[0].readout.weight *= 2
     studio.redraw()

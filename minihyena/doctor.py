@@ -184,7 +184,9 @@ def multiply() -> str:
     total = torch.arange(9.0, device=device).sum().item()
     if total != 36:
         raise RuntimeError(f"1 + ... + 8 gave {total} on {name}")
-    return f"{name}, {torch.get_num_threads()} threads on {os.cpu_count()} cores"
+    count = torch.get_num_threads()
+    threads = f"{count} thread{'s' * (count > 1)}"
+    return f"{name}, {threads} on {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

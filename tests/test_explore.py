@@ -543,14 +543,14 @@ def test_before_and_after_are_two_curves_and_an_unchanged_filter_says_so(factory
     model = factory("hyena")
     studio = FilterStudio(model, snapshot(model))
     assert studio.facts()["change"] == 0
-    assert studio.describe().endswith("more than 1 % of its size: False.")
+    assert studio.describe().endswith("it changed by at most 1 % of its size.")
     with torch.no_grad():
         model.filters()[0].readout.weight *= 2
     studio.redraw()
     before, _, after, *_ = studio.figure.data
     np.testing.assert_allclose(after.y, 2 * np.array(before.y), rtol=1e-5, atol=1e-7)
     assert studio.facts()["change"] == pytest.approx(1, rel=1e-4)
-    assert studio.describe().endswith("more than 1 % of its size: True.")
+    assert studio.describe().endswith("it changed by more than 1 % of its size.")
 
 
 def test_any_function_of_the_length_is_a_filter():
@@ -626,7 +626,7 @@ def test_halved_is_read_from_the_losses(factory, corpus):
     room.run()
     facts = room.facts()
     assert facts["halved"] == (facts["loss"] < facts["first_loss"] / 2) is True
-    assert room.describe().endswith("the loss fell below half its start: True.")
+    assert room.describe().endswith("the loss fell below half its start.")
     assert facts["filter_change"] > 0
     layer = zip(room.model.filters(), room.history.before, strict=True)
     pairs = [(f(16).detach(), then) for f, then in layer]

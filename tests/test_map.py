@@ -13,6 +13,7 @@ from pages import NOTEBOOKS, ROOT, rows, sections
 README = ROOT / "README.md"
 NUMBER = re.compile(r"\b(?:0\d|1[0-2])\b")
 Needs = dict[str, set[str]]
+KEPT = r"read (\d+) min · do (\d+) min · machine ([^,.]+)"
 
 
 def the_map() -> str:
@@ -77,11 +78,19 @@ def test_a_line_of_the_map_is_what_the_notebook_says(path: Path) -> None:
     before, _, brackets = needs.partition("(")
     said = {*NUMBER.findall(before)}, {*NUMBER.findall(brackets)}
     assert said == prerequisites(path)
-    kept = r"read (\d+) min · do (\d+) min · machine ([^,.]+)"
-    read, do, machine = re.match(kept, label(path, "Time")).groups()
+    read, do, machine = re.match(KEPT, label(path, "Time")).groups()
     assert time == f"{read} · {do} · {machine}"
     assert question.endswith("?")
     assert done[0].islower()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_there_is_time_for_all_exercises(path: Path) -> None:
+    _, do, _ = re.match(KEPT, label(path, "Time")).groups()
+    minutes = re.findall(
+        r"^### Exercise.* (\d+) min$", hygiene.prose(hygiene.read(path)), re.M
+    )
+    assert int(do) >= sum(map(int, minutes)) > 0
 
 
 def test_the_graph_is_the_same_relation_and_has_no_circle() -> None:

@@ -58,7 +58,7 @@ COMPARISONS: tuple[Comparison, ...] = (
     ),
     Experiment(
         "recall_rivals",
-        "Recall over thousands of tokens: Hyena beside attention and the others",
+        "Recall over thousands of tokens: Hyena beside attention and the others.",
         tuple(AssociativeRecall(30, length) for length in (2048, 8192)),
         {
             "hyena": HYENA,
@@ -95,7 +95,7 @@ COMPARISONS: tuple[Comparison, ...] = (
     ),
     Experiment(
         "reasoning",
-        "Majority, counting, addition and functions in context: one table",
+        "Majority, counting, addition and functions in context.",
         (
             Majority(4, 64, margin=2),
             Counting(3, 16, most=5),
@@ -113,7 +113,7 @@ COMPARISONS: tuple[Comparison, ...] = (
     ),
     Experiment(
         "ablation",
-        "What recall loses without gate, short convolution or smooth start",
+        "What recall loses without gate, short convolution or smooth start.",
         (AssociativeRecall(12, 128),),
         {
             "hyena": HYENA,
@@ -126,7 +126,7 @@ COMPARISONS: tuple[Comparison, ...] = (
     ),
     Experiment(
         "recall_131k",
-        "The abstract's longest recall, for where a GPU is",
+        "The abstract's longest recall, for where a GPU is.",
         (AssociativeRecall(30, 131_072),),
         {"hyena": HYENA, "h3": "h3", "gss": "gss", "aft": "aft", "rwkv": "rwkv"},
         widths=(128,),

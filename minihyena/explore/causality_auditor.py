@@ -10,14 +10,14 @@ from torch.nn.functional import pad
 from minihyena.auditing import BACKGROUNDS, audit
 from minihyena.explore.base import Explorer
 from minihyena.explore.look import panels
-from minihyena.explore.parts import choice, slider, spans
+from minihyena.explore.parts import choice, listed, slider, spans
 from minihyena.explore.signed_square import HATCHED, add_square, draw_square
-from minihyena.explore.style import BLUE, INK, LINE
+from minihyena.explore.style import INK, LINE, ORANGE, SKY
 
 __all__ = ["CausalityAuditor", "planted"]
 
 Operator = Callable[[Tensor], Any]
-TRIES = (("silence only", 0), *((str(n), n) for n in (1, 2, 4, 12)))
+TRIES = (("in silence", 0), *((str(n), n) for n in (1, 2, 4, 12)))
 
 
 def planted() -> dict[str, Operator]:
@@ -108,7 +108,14 @@ class CausalityAuditor(Explorer):
         found, claim = f["audit"], getattr(self.ops[f["operator"]], "causal", None)
         told = {"calls itself causal": claim} if isinstance(claim, bool) else {}
         kind = str(found.dtype).removeprefix("torch.")
-        return told | {"computed in": kind, "counts as rounding up to": found.noise}
+        loud = sorted({*BACKGROUNDS[: f["tries"]]} or {1.0})
+        least = f"at least {listed([f'{0.5 * size:g}' for size in loud])}"
+        changes = least if self.vocab is None else "exchanged for another"
+        return told | {
+            "each changed input": changes,
+            "computed in": kind,
+            "counts as rounding up to": found.noise,
+        }
 
     def _numbers(self) -> tuple[list[str], list[tuple[Any, ...]]]:
         found = self.facts()["audit"]
@@ -133,6 +140,11 @@ class CausalityAuditor(Explorer):
             heights = [far[t] for t in places]
             texts = [f"{y:.2g}".replace("-", "−") if y else "" for y in heights]
             trace.x, trace.y, trace.text = places, heights, texts
+            colours = [SKY if y < 0 else ORANGE for y in heights]
+            if early:
+                trace.marker.pattern.bgcolor = colours
+            else:
+                trace.marker.color = colours
         room = 0.18 * (max(0.0, *far) - min(0.0, *far) or 1.0)
         ends = [min(0.0, *far) - room, max(0.0, *far) + room]
         self.figure.layout.yaxis2.range = ends
@@ -151,7 +163,7 @@ def _figure(length: int) -> Any:
         column_widths=[0.54, 0.46], horizontal_spacing=0.12,
     )  # fmt: skip
     add_square(figure, length, row=1, col=1)
-    for name, marker in (("moves by", {"color": BLUE}), ("leaks by", HATCHED)):
+    for name, marker in (("moves by", {}), ("leaks by", HATCHED)):
         figure.add_bar(
             name=name, showlegend=False, width=0.7, marker=marker, row=1, col=2,
             textposition="outside", cliponaxis=False,
@@ -165,5 +177,6 @@ def _figure(length: int) -> Any:
         title_text="output (grey ground: before that input)", zeroline=False,
         range=[-0.6, length - 0.4], tickvals=list(range(length)), row=1, col=2,
     )  # fmt: skip
+    figure.update_yaxes(title_text="moved by", row=1, col=2)
     figure.update_layout(margin_b=60, barmode="overlay")
     return figure

@@ -30,14 +30,18 @@ class EvidencePlot(Explorer):
     """
 
     title = "Recorded evidence"
+    narrowest = 560
 
     def __init__(self, results: Results, *, seed: int = 0) -> None:
         self.results = results
         self.evidence: Evidence = evidence_of(results)
         self.title = f"Recorded evidence: {results.experiment.replace('_', ' ')}"
-        self.notice = f"{results.question} The band marks what the sentence tells of."
         models, axes = self.evidence.models, self.evidence.axes
         varied = {name: values for name, values in axes.items() if len(values) > 1}
+        asked = results.question.removesuffix(": one table")  # as older files put it
+        self.notice = asked if asked.endswith(("?", ".")) else f"{asked}."
+        if varied:
+            self.notice += " The band marks what the sentence tells of."
         pickers: dict[str, Any] = {}
         if len(varied) > 1:
             pickers["across"] = choice("Across", [(of_size(n), n) for n in varied])

@@ -14,14 +14,15 @@ __all__ = ["draw", "figure_of"]
 HOVER = "%{customdata}: %{y:.3f}<extra></extra>"
 LISTS = ("name", "mode", "x", "y", "customdata", "error_y.array", "error_y.arrayminus")
 WIDE = 0.42  # half of a column
+ASIDE = 0.06  # of a column: how far a point that lines join may stand from its value
 BLIND, NOT_RUN = "a blind guess", "was not run"
 
 
 def figure_of(models: Sequence[str]) -> Any:
     """One trace for each model, then chance and what was not run.
 
-    Columns are one apart whatever their values; models stand side by side in them, so
-    that equal scores do not hide each other.
+    Columns are one apart whatever their values; models stand side by side in them, a
+    little where lines join them, so that equal scores do not hide each other.
     """
     figure = panels("Score", height=470)
     for slot, name in enumerate(models):
@@ -57,10 +58,12 @@ def draw(figure: Any, models: Sequence[str], facts: dict[str, Any]) -> None:
     columns = {value: i for i, value in enumerate(values)}
     step = 2 * WIDE / len(scores)
     step = step if len(values) == 1 else min(0.1, step)
+    in_order = not any(isinstance(value, str) for value in values)
+    if in_order and len(scores) > 1 and len(values) > 1:  # joined: hardly aside
+        step = min(step, 2 * ASIDE / (len(scores) - 1))
     beside = {m: step * (i - (len(scores) - 1) / 2) for i, m in enumerate(scores)}
     lowest = [low for line in scores.values() for _, low, _, _ in line.values()]
     bottom = min([0.0, *lowest])
-    in_order = not any(isinstance(value, str) for value in values)
     mode = "lines+markers" if in_order else "markers"
     shown: list[tuple[Any, ...]] = []
     for model in models:

@@ -55,6 +55,7 @@ class FilterBuilder(Explorer):
         "Untrained filters, drawn by lot. What fills the spectrum, what makes some "
         "channels short-sighted, and what does the number of parameters depend on?"
     )
+    narrowest = 640
 
     def __init__(self, mine: Build | None = None, *, seed: int = 4) -> None:
         self.seed = seed

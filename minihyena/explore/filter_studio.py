@@ -32,6 +32,7 @@ class FilterStudio(Explorer):
         "A filter weighs the past: lag 0 is now. How far back does it look, "
         "and which rhythms does it let through?"
     )
+    narrowest = 600
 
     def __init__(
         self, source: Any, before: Any = None, *, length: int = 256, seed: int = 0
@@ -97,9 +98,10 @@ class FilterStudio(Explorer):
         f = self.facts()
         where = f"Layer {f['layer']}, order {f['order']}, channel {f['channel']}"
         if "change" in f:
+            more = "more than" if f["change"] > 0.01 else "at most"
             return (
                 f"{where} over {f['length']} lags, before and after: "
-                f"it changed by more than 1 % of its size: {f['change'] > 0.01}."
+                f"it changed by {more} 1 % of its size."
             )
         return (
             f"{where} over {f['length']} lags: 90 % of its weight lies on lags 0 to "

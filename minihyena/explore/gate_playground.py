@@ -39,6 +39,7 @@ class GatePlayground(Explorer):
         "position would move. A token rescales a column through the gate before the "
         "filter, a row through the gate after it. Does S ever move?"
     )
+    narrowest = 640
 
     def __init__(
         self,
@@ -51,6 +52,8 @@ class GatePlayground(Explorer):
     ) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.tables = Tables(op, gated_conv, width, length, generator)
+        if not self.tables.factored:  # no gates and no S to speak of
+            self.notice = self.notice[: self.notice.index(" A token")]
         self.length = length
         self._strip = [
             choice(f"Token {t}", list(WORDS), SENTENCE[t % len(SENTENCE)])

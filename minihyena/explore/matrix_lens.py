@@ -54,6 +54,7 @@ class MatrixLens(Explorer):
         "Row t is output t, column s an input it reads: orange adds, blue subtracts, "
         "grey is the future. Do rows sum to 1? Change a letter: which rows change?"
     )
+    narrowest = 640
 
     def __init__(
         self,

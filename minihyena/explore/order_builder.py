@@ -49,6 +49,7 @@ class OrderBuilder(Explorer):
         "Add a stage: a convolution S, then a gate D. Which S does each convention "
         "leave out, and by how many routes can an input arrive?"
     )
+    narrowest = 620
 
     def __init__(
         self, op: Op | None = None, *, width: int = 64, seed: int = 23

@@ -38,6 +38,7 @@ class OrderSlider(Explorer):
         "A filter made of S exponentials needs a memory of S numbers. How small can S "
         "be until the filter, the model, its text change?"
     )
+    narrowest = 640
 
     def __init__(
         self,

@@ -34,6 +34,7 @@ class ScalingPanel(Explorer):
     """The face of the scaling plot; a subclass says what the buttons do."""
 
     title = "Scaling plot"
+    narrowest = 480
     moves_alone = False
     notice = (
         "Both axes are logarithmic: a power of L is a straight line, its exponent the "

@@ -59,6 +59,7 @@ class TokenLoop(Explorer):
         "A pair is one output that hears one input. Which pairs does a step settle, "
         "and what does that cost? Watch the tiles after 1, 2, 4, 8, … inputs."
     )
+    narrowest = 640
 
     def __init__(
         self,

@@ -73,6 +73,7 @@ class TokenMixer(Explorer):
         "Change one input. Which outputs move, and does the size of the move "
         "depend on what the other inputs say?"
     )
+    narrowest = 560
 
     def __init__(
         self,

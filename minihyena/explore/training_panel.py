@@ -30,6 +30,7 @@ class TrainingPanel(Trainer):
     """The face of a run; a subclass says which run it is and what the buttons do."""
 
     title = "Training room"
+    narrowest = 600
     notice = (
         "The loss starts near ln V, the loss of a blind guess. What does the model "
         "learn first, and how much do its filters change?"
@@ -67,7 +68,8 @@ class TrainingPanel(Trainer):
             return f"{start}: {f['error']}."
         if f["phase"] == Phase.RUNNING:  # read aloud when it changes, so rarely
             start = "Training"
-        return f"{start}; the loss fell below half its start: {f['halved']}."
+        fell = "fell" if f["halved"] else "has not fallen"
+        return f"{start}; the loss {fell} below half its start."
 
     def _controls(self) -> list[W.Widget]:
         fixed = [self.pickers[n] for n in SETTINGS if n in self.pickers]

@@ -42,6 +42,7 @@ class TurningHands(Explorer):
         "Each sample is a hand, turned back by the bin's own speed. Where do they all "
         "point the same way? And what happens to a tone between two bins?"
     )
+    narrowest = 600
 
     def __init__(
         self, matrix: Matrix | None = None, *, n: int = 12, seed: int = 3

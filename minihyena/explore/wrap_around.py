@@ -42,6 +42,7 @@ class WrapAround(Explorer):
         "A ring of n steps has no room for the tail: hatched, what came round. "
         "Add zeros, one by one. Which output heals first?"
     )
+    narrowest = 600
 
     def __init__(
         self, conv: Conv | None = None, *, length: int = 8, seed: int = 5

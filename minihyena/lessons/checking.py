@@ -58,6 +58,7 @@ def diagnose(
             sentence, question = mistake.sentence, mistake.question
             break
     else:
+        question = getattr(got, "question", "") or question
         sentence = (
             _first_said(probes, fn, failures)
             or fault(got, case.expected)
@@ -106,7 +107,8 @@ def _first_difference(case: Case, got: object) -> str:
         counts = [0 if x is None else len(x) for x in (a, b)]
         return f"the answer has length {counts[0]}, not {counts[1]}"
     i = _where(case, got)
-    values = f"{a[i]:.8g} instead of {b[i]:.8g}"
+    digits = 4 if f"{a[i]:.4g}" != f"{b[i]:.4g}" else 8  # 8 would show rounding
+    values = f"{a[i]:.{digits}g} instead of {b[i]:.{digits}g}"
     if len(a) == 1:
         return f"the value is {values}"
     shape = case.expected.shape if isinstance(case.expected, Tensor) else a.shape

@@ -138,7 +138,7 @@ BANK = {
         ("one too many", lambda n: n * (n + 1) // 2 + 1, "off by the same amount"),
         ("not halved", lambda length: length * (length + 1), "constant factor"),
         ("powers", lambda length: 2**length - 1, "instead of"),
-        ("a float", lambda length: length * (length + 1) / 2, "of type float, not int"),
+        ("a float", lambda length: length * (length + 1) / 2, "`/` gives a float"),
         ("None", lambda length: None, "returned None"),
         (
             "the pairs",

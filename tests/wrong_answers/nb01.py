@@ -115,6 +115,14 @@ def conv_of_rows(u, h):
     return y
 
 
+def conv_of_one_signal(u, h):
+    y = torch.zeros_like(u)
+    for t in range(u.shape[-1]):
+        for s in range(min(t + 1, len(h))):
+            y[t] = y[t] + h[s] * u[t - s]
+    return y
+
+
 def conv_on_a_ring(u, h):
     return sum(tap * u.roll(k, -1) for k, tap in enumerate(h))
 
@@ -402,6 +410,7 @@ BANK = {
             "tap t met input t",
         ),
         ("of rows", conv_of_rows, "time is the last"),
+        ("of one signal", conv_of_one_signal, "not for two at once"),
         (
             "early",
             lambda u, h: pad(conv_by_matrix(u, h)[..., 1:], (0, 1)),

@@ -83,7 +83,7 @@ def late(x, steps=1):
 
 
 def copied_by_index(tokens, marker, query):
-    """Right: no gate and no filter, but the numbers are the same."""
+    """No gate and no filter: right for one marker only."""
     y = torch.zeros_like(tokens)
     y[query.argmax()] = tokens[marker.argmax() + 1]
     return y
@@ -104,7 +104,7 @@ ALSO_RIGHT = {
     "05.gated_conv": gated_by_matrix,
     "05.as_matrix": matrix_by_columns,
     "05.short_conv": short_by_copies,
-    "05.copy_after_marker": copied_by_index,
+    "05.copy_after_marker": copied_by_matrix,
 }
 
 # Right answers, off by ten times the tolerance of their check in one precision only.
@@ -241,6 +241,11 @@ BANK = {
         ("mixes channels", all_channels, "channel 1 changed channel 0"),
         ("flipped", lambda p, w: causal_conv(pad(p, (2, 0))[None], w)[0, :, 2:], "now"),
         (
+            "first weight now",
+            lambda p, w: short_by_copies(p, w.flip(1)),
+            "w[:, 0] was taken for now",
+        ),
+        (
             "one filter",
             lambda p, w: short_by_copies(p, w[:1].expand_as(w)),
             "weights of channel 0",
@@ -267,6 +272,7 @@ BANK = {
             lambda tokens, marker, query: query * (marker * tokens).cumsum(0),
             "copied the marker; open the gate one step later",
         ),
+        ("by index", copied_by_index, "with three markers"),
         (
             "fixed tap",
             lambda tokens, marker, query: query * late(late(marker) * tokens, 2),

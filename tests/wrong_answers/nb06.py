@@ -300,7 +300,7 @@ BANK = {
             lambda h, d: torch.cat([impulse(h), h + d[..., None]]),
             "at lag 0 only",
         ),
-        ("no skip", lambda h, d: torch.cat([impulse(h), h]), "where has the skip"),
+        ("no skip", lambda h, d: torch.cat([impulse(h), h]), "the skips are missing"),
         (
             "skip on the last tap",
             lambda h, d: torch.cat([impulse(h), shifted(h.flip(-1), d).flip(-1)]),

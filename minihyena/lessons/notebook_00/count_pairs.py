@@ -5,6 +5,7 @@ import torch
 from minihyena.lessons.checking import Mistake, examine
 from minihyena.lessons.comparing import Case, pick
 from minihyena.lessons.exercise import Exercise, Function
+from minihyena.lessons.probes import Failures
 
 __all__ = ["EXERCISE"]
 
@@ -16,6 +17,13 @@ def count_pairs(length: int) -> int:
 
 def pairs_by_loops(length: int) -> int:
     return sum(1 for t in range(length) for s in range(length) if s <= t)
+
+
+def divided(fn: Function, failures: Failures) -> str | None:
+    """Is every answer right, but a float?"""
+    if all(isinstance(x, float) and x == case.expected for case, x in failures):
+        return "`/` gives a float; `//` divides whole numbers"
+    return None
 
 
 PAIRS_MISTAKES = (
@@ -47,7 +55,7 @@ def check_count_pairs(fn: Function, *, generator: torch.Generator) -> None:
     lengths = [1, 2, 3, 4, *sorted(pick(5, 60, generator) for _ in range(4))]
     cases = [Case((n,), pairs_by_loops(n), f"length = {n}") for n in lengths]
     question = "What do you get when you draw the square and tick the pairs?"
-    examine(fn, cases, PAIRS_MISTAKES, question=question)
+    examine(fn, cases, PAIRS_MISTAKES, (divided,), question)
 
 
 EXERCISE = Exercise(

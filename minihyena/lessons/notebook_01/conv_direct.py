@@ -229,6 +229,20 @@ CONV_MISTAKES = (
 )
 
 
+def one_signal_only(fn: Function, failures: Failures) -> str | None:
+    """Is one signal right, and are several at once wrong?"""
+    for case, got in failures:
+        u = case.args[0]
+        assert isinstance(u, Tensor)
+        fits = isinstance(got, Tensor) and got.shape == u.shape
+        if u.dim() == 1 or not (fits or isinstance(got, Incorrect)):
+            return None
+    return (
+        "your function works for one signal, not for two at once: time is the last "
+        "axis, write u[..., t]"
+    )
+
+
 def late_is_not_later(fn: Function, failures: Failures) -> str | None:
     """Does the same signal, one step later, give something else than the same later?"""
     for case, got in failures:
@@ -272,7 +286,7 @@ def check_conv_direct(fn: Function, *, generator: torch.Generator) -> None:
         u, h = (short(*s, generator=generator) for s in (shape, (count,)))
         given = f"u = {show(u)}, h = {show(h)}, u of shape {shape}"
         cases += in_both_precisions(conv_by_meetings, (u, h), given)
-    probes = (leaks_the_future, not_linear, late_is_not_later)
+    probes = (one_signal_only, leaks_the_future, not_linear, late_is_not_later)
     examine(fn, cases, CONV_MISTAKES, probes, PULSE)
 
 

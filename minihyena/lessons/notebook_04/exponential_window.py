@@ -16,7 +16,8 @@ __all__ = ["EXERCISE"]
 def exponential_window(length: int, decays: Tensor, floor: float = 0.0) -> Tensor:
     """length L, decays (D,), each above 0 -> (D, L): exp(-decay * time) + floor.
 
-    Time goes from 0 to 1 in L equal steps, i / (L - 1). Each channel has its own decay.
+    Time goes from 0 to 1 in L equal steps, i / (L - 1). For L = 1 the time is 0. Each
+    channel has its own decay.
     """
     time = torch.linspace(0, 1, length, dtype=decays.dtype)
     return torch.exp(-decays[:, None] * time) + floor

@@ -16,8 +16,9 @@ __all__ = ["EXERCISE"]
 def positional_features(length: int, bands: int) -> Tensor:
     """length L, bands K -> (L, 2K + 1): row i is what the network hears of step i.
 
-    Column 0 is the time i / (L - 1), from 0 to 1. Then K cosines and K sines of the
-    angles 2 pi k i / L, for the bands k = 0 .. K - 1: hand k makes k turns in L steps.
+    Column 0 is the time i / (L - 1), from 0 to 1; for L = 1 the time is 0. Then K
+    cosines and K sines of the angles 2 pi k i / L, for the bands k = 0 .. K - 1: hand k
+    makes k turns in L steps.
     """
     step, band = torch.arange(length)[:, None], torch.arange(bands)
     angle = 2 * torch.pi * band * step / length

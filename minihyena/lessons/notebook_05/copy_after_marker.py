@@ -14,8 +14,9 @@ __all__ = ["EXERCISE"]
 def copy_after_marker(tokens: Tensor, marker: Tensor, query: Tensor) -> Tensor:
     """tokens, marker, query: (L,) -> (L,): gate, filter, gate, all chosen by hand.
 
-    marker is 1 at one place and 0 elsewhere, query is 1 at a later place. The token
-    that stands just after the marker comes out at the query; all else is 0.
+    marker is 1 at one place or several, query is 1 at a later place. The token that
+    stands just after a marker comes out at the query, after several their sum; all
+    else is 0.
     """
     pre = torch.cat([torch.zeros_like(marker[:1]), marker[:-1]])
     carried = (pre * tokens).cumsum(0)
@@ -27,13 +28,19 @@ def copied_by_loops(tokens: Tensor, marker: Tensor, query: Tensor) -> Tensor:
     for s in range(1, len(tokens)):
         for t in range(s, len(tokens)):
             if marker[s - 1] == 1 and query[t] == 1:
-                y[t] = tokens[s].double()
+                y[t] += tokens[s].double()
     return y.to(tokens.dtype)
 
 
 def later(x: Tensor, steps: int) -> Tensor:
     """x, so many steps later, with zeros in front."""
     return torch.cat([torch.zeros_like(x[:steps]), x[: len(x) - steps]])
+
+
+def by_index(tokens: Tensor, marker: Tensor, query: Tensor) -> Tensor:
+    y = torch.zeros_like(tokens)
+    y[query.argmax()] = tokens[marker.argmax() + 1]
+    return y
 
 
 def fixed_tap(lag: int) -> Function:
@@ -53,6 +60,12 @@ def not_gated_after(fn: Function, failures: Failures) -> str | None:
 
 
 COPY_MISTAKES = (
+    Mistake(
+        "right for one marker; with three markers the filter adds up three tokens: "
+        "let it carry whatever the pre-gate lets in",
+        by_index,
+        "What does a filter of ones do with two tokens that came in?",
+    ),
     Mistake(
         "this copied the marker; open the gate one step later",
         lambda tokens, marker, query: query * (marker * tokens).cumsum(0),
@@ -109,7 +122,7 @@ COPY_MISTAKES = (
 
 
 def check_copy_after_marker(fn: Function, *, generator: torch.Generator) -> None:
-    """Every distance from 0 to 5 and then some, at random places, against the loop."""
+    """Every distance from 0 to 5 and then some, and three markers, against the loop."""
     cases = []
     for distance in (1, 2, 0, 3, 4, 5, pick(6, 9, generator)):
         at, rest = pick(1, 3, generator), pick(1, 3, generator)
@@ -119,6 +132,12 @@ def check_copy_after_marker(fn: Function, *, generator: torch.Generator) -> None
         marker[at] = query[at + 1 + distance] = 1
         given = f"tokens = {show(tokens)}, marker at {at}, query at {at + 1 + distance}"
         cases += in_both_precisions(copied_by_loops, (tokens, marker, query), given)
+    length, markers = pick(9, 12, generator), [1, 3, 6]
+    tokens = torch.randperm(9 * length, generator=generator)[:length] / 10 + 0.1
+    marker, query = torch.zeros(2, length)
+    marker[markers] = query[-1] = 1
+    given = f"tokens = {show(tokens)}, markers at {markers}, query at {length - 1}"
+    cases += in_both_precisions(copied_by_loops, (tokens, marker, query), given)
     question = "Which token passes each of the three: pre-gate, filter, post-gate?"
     examine(fn, cases, COPY_MISTAKES, (not_gated_after,), question)
 

@@ -84,7 +84,8 @@ SHORT_MISTAKES = (
         "What does output 0 read before the start?",
     ),
     Mistake(
-        "the weights are in the wrong order: the last one, w[:, 2], is now",
+        "the weights are in the wrong order: w[:, 0] was taken for now; the last one, "
+        "w[:, 2], is",
         lambda p, w: padded_conv(p, w.flip(1), 2, 0),
         "With p = [1, 0, 0], which weight should come out first?",
     ),

@@ -67,7 +67,7 @@ PAPER_MISTAKES = (
         "Which tap of a filter meets the newest input?",
     ),
     Mistake(
-        "this differs by d · z at every stage: where has the skip gone?",
+        "the skips are missing: each belongs to tap 0 of its filter",
         lambda f, d: torch.cat([impulse_like(f), f]),
         "Which tap of a filter meets the newest input?",
     ),

@@ -16,6 +16,7 @@ from minihyena.lessons.probes import Failures
 __all__ = ["EXERCISE"]
 
 Batch = tuple[Tensor, Tensor]
+NUMBER = "What does `loss.item()` give that `loss` does not?"
 
 
 def train_step(model: nn.Module, optimiser: Optimizer, batch: Batch) -> float:
@@ -94,10 +95,15 @@ def training_case(
                 )
             if isinstance(loss, Tensor) and loss.requires_grad:
                 raise Incorrect(
-                    "the loss carries its graph: memory grows; return a number"
+                    "the loss carries its graph: memory grows; return a number",
+                    question=NUMBER,
                 )
             if not isinstance(loss, float):
-                raise Incorrect(f"the loss is of type {type(loss).__name__}, not float")
+                question = NUMBER if isinstance(loss, Tensor) else ""
+                raise Incorrect(
+                    f"the loss is of type {type(loss).__name__}, not float",
+                    question=question,
+                )
             losses.append(loss)
         table = model.weight.detach().double().flatten()
         return torch.cat([torch.tensor(losses, dtype=table.dtype), table])
@@ -152,7 +158,7 @@ STEP_MISTAKES = (
     Mistake(
         "class axis is last in logits; cross_entropy wants it second",
         training_mistake("zbs", axis=1),
-        "Which shape has logits, and which does cross_entropy document?",
+        "Which shape do the logits have, and which does cross_entropy document?",
     ),
     Mistake(
         "the optimiser stepped before backward: it used the gradients of another batch",

@@ -107,11 +107,31 @@ def test_temperature_zero_takes_the_likeliest() -> None:
     assert frequencies(temperature=0).tolist() == [0, 20_000, 0, 0, 0]
 
 
-@pytest.mark.parametrize("temperature", [1e-50, 1e-6, 1e-30])
+@pytest.mark.parametrize("temperature", [1e-50, 1e-38, 1e-30, 1e-6])
 def test_a_temperature_near_zero_is_nearly_zero(temperature: float) -> None:
     assert frequencies(temperature=temperature)[1] == 20_000
-    draws = draw(torch.tensor([[3e4, 2e4, -3e4]] * 9), temperature, generator=seeded())
-    assert draws.tolist() == [0] * 9
+    rows = torch.tensor([[3e4, 2e4, -3e4], [-9e4, 0.0, -1.0]] * 9)
+    draws = draw(rows, temperature, generator=seeded())
+    assert draws.tolist() == [0, 1] * 9
+
+
+def test_top_p_takes_no_more_than_it_needs() -> None:
+    halves = torch.tensor([[0.5, 0.25, 0.25]] * 99).log()
+    assert draw(halves, top_p=0.5, generator=seeded()).unique().tolist() == [0]
+    assert draw(halves, top_p=0.51, generator=seeded()).unique().numel() > 1
+
+
+def test_what_is_asked_for_reaches_every_draw() -> None:
+    model, ids = Fixed(), prompt(0, 1)
+
+    def text(**options: Any) -> list[int]:
+        return torch.cat(
+            [*sample(model, ids, 99, generator=seeded(), **options)]
+        ).tolist()
+
+    greedy = text(temperature=0)
+    assert text(top_k=1) == text(top_p=1e-9) == greedy != text()
+    assert text() == text(temperature=1.0) != text(temperature=2.0)
 
 
 def test_top_k_keeps_k_even_among_equals() -> None:

@@ -132,6 +132,7 @@ def test_what_is_asked_for_reaches_every_draw() -> None:
     greedy = text(temperature=0)
     assert text(top_k=1) == text(top_p=1e-9) == greedy != text()
     assert text() == text(temperature=1.0) != text(temperature=2.0)
+    assert text() == text(top_p=1.0)
 
 
 def test_top_k_keeps_k_even_among_equals() -> None:

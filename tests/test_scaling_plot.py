@@ -216,9 +216,8 @@ def test_what_is_recorded_in_the_project_can_be_shown():
 def test_missing_recordings_are_named(tmp_path, results, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"conv\.json is missing.*bench"):
         ScalingPlot(results=tmp_path)
-    away = tmp_path / "site-packages" / "minihyena" / "records.py"
-    monkeypatch.setattr(records, "__file__", str(away))
-    with pytest.raises(FileNotFoundError, match="installed package does not hold"):
+    monkeypatch.setattr(records, "shipped", lambda name: tmp_path / "gone" / name)
+    with pytest.raises(FileNotFoundError, match="gone.* not there: install it again"):
         ScalingPlot()
 
 

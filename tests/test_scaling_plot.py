@@ -217,7 +217,7 @@ def test_missing_recordings_are_named(tmp_path, results, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"conv\.json is missing.*bench"):
         ScalingPlot(results=tmp_path)
     monkeypatch.setattr(records, "shipped", lambda name: tmp_path / "gone" / name)
-    with pytest.raises(FileNotFoundError, match="gone.* not there: install it again"):
+    with pytest.raises(FileNotFoundError, match=r"gone.* not there: install it"):
         ScalingPlot()
 
 

@@ -28,7 +28,8 @@ ifneq ($(MADE_IN),$(CURDIR))
 .PHONY: $(READY)
 endif
 
-.PHONY: help lab test check notebooks site walk properties mutants package kills growth waits clean
+.PHONY: help lab test check notebooks site walk
+.PHONY: properties mutants package kills growth waits clean
 .DEFAULT_GOAL := help
 
 help:
@@ -38,7 +39,7 @@ help:
 	@echo 'make notebooks  run, clean and write every notebook (names: NB="00 09")'
 	@echo 'make site       a web site of them all, to read offline: build/site/index.html'
 	@echo 'make walk       run them with no answer, with wrong and with right ones'
-	@echo 'make properties  every property on TIMES=10 times as many examples, SEED=0'
+	@echo 'make properties every property on TIMES=10 times as many examples, SEED=0'
 	@echo 'make mutants    break the core on purpose, thousands of times; for hours'
 	@echo 'make package    wheel and sdist, tried in an empty environment elsewhere'
 	@echo 'make kills      kill training 50 times, resume it, and compare'
@@ -111,9 +112,9 @@ properties: $(READY)
 	  awk '{ n += $$1 } END { print n " examples passed, seed $(SEED)" }'; exit $$failed
 
 mutants: $(BESIDE)/mutmut/.ready
-	PATH="$(CURDIR)/$(BESIDE)/mutmut/bin:$$PATH" $(ALONE) CI=true \
-	  MINIHYENA_SHARED="$(CURDIR)/../shared" mutmut run --max-children $(WORKERS)
-	$(VENV)/bin/python tests/mutation_score.py
+	$(ALONE) CI=true MINIHYENA_SHARED="$(CURDIR)/../shared" \
+	  $(BESIDE)/mutmut/bin/python -m mutmut run --max-children $(WORKERS)
+	$(BESIDE)/mutmut/bin/python tests/mutation_score.py
 
 package: $(READY)
 	@$(RUN) build --outdir dist

@@ -86,7 +86,8 @@ def sample(
                 new = torch.where(t < ends, prompts[:, t], new)
             text = torch.cat([text, new[:, None]], dim=1)
             if t >= longest:
-                count = torch.arange(t - longest + 1, device=ends.device)
+                first = t - longest if stop is None else 0  # `stop` looks at all
+                count = torch.arange(first, t - longest + 1, device=ends.device)
                 written = text.gather(1, ends[:, None] + count)
                 yield written[:, -1]
                 if stop is not None and stop(written):

@@ -36,7 +36,7 @@ def main(folder: Path = Path()) -> None:
     if total["waiting"]:
         print(f"{total['waiting']} were not run")
     for name in survivors:
-        show = ["mutmut", "show", name]
+        show = [sys.executable, "-m", "mutmut", "show", name]
         shown = subprocess.run(show, cwd=folder, capture_output=True, text=True).stdout
         changed = [line for line in shown.splitlines() if line[:1] in "-+"]
         print(name, *changed[2:], sep="\n    ")

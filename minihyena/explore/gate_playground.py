@@ -19,6 +19,10 @@ from minihyena.explore.parts import choice, row, slider, spans
 
 __all__ = ["GatePlayground"]
 
+FACTORS = (
+    " A token rescales a column through the gate before the filter, a row through the "
+    "gate after it. Does S ever move?"
+)
 SENTENCE = ["the", "hyena", "laughs", "not", "the", "cat", "who", "laughs"]
 
 
@@ -36,8 +40,7 @@ class GatePlayground(Explorer):
     by_lot = True
     notice = (
         "Choose a word for each place. Outlined: what another word at the watched "
-        "position would move. A token rescales a column through the gate before the "
-        "filter, a row through the gate after it. Does S ever move?"
+        "position would move."
     )
     narrowest = 640
 
@@ -52,8 +55,8 @@ class GatePlayground(Explorer):
     ) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.tables = Tables(op, gated_conv, width, length, generator)
-        if not self.tables.factored:  # no gates and no S to speak of
-            self.notice = self.notice[: self.notice.index(" A token")]
+        if self.tables.factored:
+            self.notice += FACTORS
         self.length = length
         self._strip = [
             choice(f"Token {t}", list(WORDS), SENTENCE[t % len(SENTENCE)])

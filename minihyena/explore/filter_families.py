@@ -70,7 +70,7 @@ FAMILIES = {
 
 
 def envelope(f: Filter, h: Tensor, channel: int) -> Tensor | None:
-    """(L,): the window of this channel of h (D, L), so high that all taps are under it.
+    """(L,): the window of this channel of h (D, L), as high as its largest tap.
 
     A learner's filter shows its `.window`, if it has one of (D, L); None without.
     """
@@ -80,7 +80,4 @@ def envelope(f: Filter, h: Tensor, channel: int) -> Tensor | None:
     if not isinstance(window, Tensor) or window.shape != h.shape:
         return None
     shape = window[channel].detach()
-    if not (shape > 0).any():
-        return None
-    seen = shape > 1e-30 * shape.max()  # below that a quotient is rounding
-    return shape * (h[channel].abs()[seen] / shape[seen]).max()
+    return shape / shape.max() * h[channel].abs().max()

@@ -3,6 +3,7 @@
 JupyterLab would show "model not found" in its place, and not the words beside it.
 """
 
+import warnings
 from typing import Any
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -16,4 +17,6 @@ def leave_views_out(model: dict[str, Any], **_: Any) -> None:
                 output.get("data", {}).pop(VIEW, None)
 
 
+# Every function set here is said to override itself.
+warnings.filterwarnings("ignore", "Overriding existing pre_save_hook")
 c.ContentsManager.pre_save_hook = leave_views_out  # type: ignore  # noqa: F821

@@ -33,20 +33,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+class Parser(argparse.ArgumentParser):
+    """Options are whole words; one that is unknown is told beside those it may mean."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
+
+    def parse_known_args(self, *args: Any) -> Any:  # type: ignore[override]
+        """argparse asks the parser of a command, which knows the options, for this."""
+        found, unknown = super().parse_known_args(*args)
+        for word in unknown:
+            try:
+                choose("option", word.partition("=")[0], self._option_string_actions)
+            except ValueError as error:
+                self.error(str(error))
+        return found, unknown
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line; its defaults are those of LMConfig and TrainConfig."""
-    top = argparse.ArgumentParser(prog="python -m minihyena", description=__doc__)
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    top = Parser(prog="python -m minihyena", description=__doc__)
+    commands = top.add_subparsers(metavar="COMMAND")
 
-    learn = commands.add_parser(
-        "train", help="train a language model on a text", allow_abbrev=False
-    )
+    learn = commands.add_parser("train", help="train a language model on a text")
     learn.set_defaults(command=train_command.run_train)
     train_command.add_options(learn)
 
-    write = commands.add_parser(
-        "sample", help="let a trained model write", allow_abbrev=False
-    )
+    write = commands.add_parser("sample", help="let a trained model write")
     write.set_defaults(command=run_sample)
     add = write.add_argument
     add("--checkpoint", type=Path, default=LATEST, help=f"default {LATEST}")
@@ -65,7 +78,6 @@ def parser() -> argparse.ArgumentParser:
     study = commands.add_parser(
         "experiment",
         help="run a recorded comparison again, or go on with it",
-        allow_abbrev=False,
     )
     study.set_defaults(command=run_experiment)
     add = study.add_argument
@@ -83,7 +95,6 @@ def parser() -> argparse.ArgumentParser:
     time = commands.add_parser(
         "bench",
         help="measure speed and memory beside what else there is",
-        allow_abbrev=False,
     )
     time.set_defaults(command=run_bench)
     add = time.add_argument
@@ -103,9 +114,7 @@ def parser() -> argparse.ArgumentParser:
     add("--device", default="cpu", help='"cuda" is written to SUITE_cuda.json')
     add("--out", type=Path, default=Path("runs"), help="folder of SUITE.json")
 
-    mark = commands.add_parser(
-        "grade", help="grade what students handed in", allow_abbrev=False
-    )
+    mark = commands.add_parser("grade", help="grade what students handed in")
     mark.set_defaults(command=run_grade)
     add = mark.add_argument
     add("submissions", type=Path, help="a folder with a notebook or folder a student")
@@ -127,6 +136,7 @@ def parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("doctor", help="is everything here that is needed?")
     check.set_defaults(command=run_doctor)
+    top.set_defaults(command=lambda _: top.exit(2, top.format_help()))
     return top
 
 

@@ -23,7 +23,7 @@ __all__ = ["BACKGROUNDS", "Audit", "audit"]
 Operator = Callable[[Tensor], Any]
 BACKGROUNDS = (1.0, 2.0, 4.0) * 4  # how loud: some gates open to loud inputs only
 AT_ONCE = 64  # sequences in one call
-# What an operator says to float64 if its own numbers are float32.
+# What an operator says to float64 if its own numbers are float32, or to another width.
 REFUSALS = (TypeError, ValueError, RuntimeError)
 # eps to this power, times the largest number: of a channel, of all (they were mixed).
 WITHIN, ACROSS = 2 / 3, 5 / 6
@@ -102,8 +102,9 @@ def audit(
     number of its channel on that background; None: eps ** (2/3) of the dtype, 4e-11 in
     float64, 2e-5 in float32, and above eps ** (5/6) times that of all channels.
 
-    Raises ValueError for another shape, for NaN or infinity, and if the same input
-    gets two answers; TypeError for what is no tensor.
+    Raises ValueError for an operator that refuses its input or answers in another
+    shape, for NaN or infinity, and if the same input gets two answers; TypeError for
+    what is no tensor.
     """
     least = min(length, width, len(backgrounds), (2 if vocab is None else vocab) - 1)
     if least < 1 or not 0 <= (tolerance or 0) < float("inf"):
@@ -234,8 +235,16 @@ def _answer(op: Operator, probes: Tensor, watch: _Narrowest) -> Tensor:
     """Real numbers in float64, the parts of complex ones as channels."""
     probes = _beside(op, probes)
     watch.batch = len(probes)
-    with watch:
-        y = op(probes)
+    try:
+        with watch:
+            y = op(probes)
+    except REFUSALS as error:
+        kind = str(probes.dtype).removeprefix("torch.")
+        asked = "length= and width=" if _real(probes) else "length= and vocab="
+        raise ValueError(
+            f"the operator refused {kind} of shape {tuple(probes.shape)}, batch and "
+            f"length in front; {asked} ask for another: {error}"
+        ) from error
     if not isinstance(y, Tensor):
         raise TypeError(
             f"the operator gave a {type(y).__name__}, not a tensor: wrap it, as in "

@@ -119,8 +119,9 @@ class Corpus:
             raise ValueError(f"the length of a window must be at least 1; got {length}")
         if len(ids) < length + 1:
             raise ValueError(
-                f"the {split} split of {self.name!r} has {len(ids)} ids, one window "
-                f"needs {length + 1}; take a longer text or a shorter length"
+                f"the {split} split of {self.name!r} has {len(ids)} tokens, one of "
+                f"length {length} needs {length + 1}; take a longer text or a shorter "
+                "length"
             )
         return ids
 
@@ -164,7 +165,7 @@ def read(name: str | Path, cache: Path | None = None) -> str:
         except UnicodeDecodeError as error:
             raise ValueError(
                 f"{path} is not UTF-8 text: byte {error.start} does not fit; "
-                "save it as UTF-8 first"
+                "if it is text at all, save it as UTF-8 first"
             ) from None
     if str(name) not in CORPORA and (path.suffix or len(path.parts) > 1):
         what = "a folder" if path.is_dir() else "no such file"

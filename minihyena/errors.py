@@ -167,6 +167,10 @@ def check_square(u: Tensor, channels: int, copies: int) -> None:
 def check_device(name: str) -> None:
     """ValueError if torch cannot use the device of this name here."""
     try:
+        torch.device(name)
+    except RuntimeError:
+        choose("device", name, ["cpu", "cuda", "mps"])
+    try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         reason = str(error).splitlines()[0]

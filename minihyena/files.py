@@ -71,14 +71,17 @@ def sync_folder(folder: Path) -> None:
 def only_here(path: Path | str) -> Iterator[None]:
     """Nobody else writes this file meanwhile; the system lets go of a killed process's.
 
-    Raises RuntimeError if another process is at it.
+    Raises RuntimeError if another process is at it, OSError if nobody can be.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
+    mark = path.with_name(path.name + ".lock")
+    lock = FileLock(mark, timeout=0)
     try:
         lock.acquire()
     except Timeout:
+        if not mark.exists():
+            raise PermissionError(f"no file can be made in {path.parent}") from None
         raise RuntimeError(
             f"another run is writing {path}; let it end, or choose another --out"
         ) from None

@@ -178,9 +178,11 @@ def sample_text(
     Yields str; for several prompts, lists of str, one for each. A text ends after the
     token that completes one of the `stop` strings in what is new. See `sample`; a piece
     may be empty where a character needs several byte tokens, and where a text has ended
-    before others. Raises as `sample`, and ValueError for an empty stop.
+    before others. Raises as `sample`, and ValueError for an empty prompt or stop.
     """
     prompts = [prompt] if isinstance(prompt, str) else prompt
+    if "" in prompts:
+        raise ValueError("a prompt is empty; there must be a character to go on from")
     device = next(model.parameters()).device
     stream = sample(
         model,

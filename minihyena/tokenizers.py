@@ -60,8 +60,8 @@ class CharacterTokenizer:
             stranger = error.args[0]
             raise ValueError(
                 f"character {stranger!r} at position {text.index(stranger)} is not in "
-                f"the vocabulary of {self.vocab_size}; remove it or use "
-                'tokenizer="byte", which knows every text'
+                f"the vocabulary of {self.vocab_size}; remove it, or train with the "
+                'tokenizer "byte", which knows every text'
             ) from None
 
     def decode(self, ids: Tensor | Sequence[int]) -> str:

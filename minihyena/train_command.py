@@ -54,17 +54,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     known = ", ".join(corpora.TOKENIZERS)
     add("--tokenizer", help=f"{known} (default {plan.tokenizer})")
     add("--minutes", type=float, help="training time (default 2 if no --steps)")
-    add("--steps", type=int)
+    add("--steps", type=int, help="end after so many batches")
     add("--mixer", help=f"{', '.join(mixers)} (default hyena)")
-    add("--width", type=int, help=f"default {model.width}")
-    add("--depth", type=int, help=f"default {model.depth}")
-    add("--dropout", type=float, help=f"default {model.dropout:g}")
+    add("--width", type=int, help=f"numbers for each token (default {model.width})")
+    add("--depth", type=int, help=f"blocks, one on another (default {model.depth})")
+    add("--dropout", type=float, help=f"share left out (default {model.dropout:g})")
     add("--length", type=int, help=f"context, in tokens (default {recipe.length})")
-    add("--batch-size", type=int, help=f"default {recipe.batch_size}")
-    add("--learning-rate", type=float, help=f"default {recipe.learning_rate:g}")
+    add("--batch-size", type=int, help=f"pieces a step (default {recipe.batch_size})")
+    most = recipe.learning_rate
+    add("--learning-rate", type=float, help=f"the largest (default {most:g})")
     add("--patience", type=int, help="stop after so many evaluations without a better")
-    add("--device", help=f"default {recipe.device}")
-    add("--seed", type=int, help="default 0")
+    add("--device", help=f"cpu, cuda or mps (default {recipe.device})")
+    add("--seed", type=int, help="of weights and batches (default 0)")
     add("--out", type=Path, default=LATEST, help=f"checkpoint (default {LATEST})")
     again = parser.add_mutually_exclusive_group()
     again.add_argument(
@@ -77,7 +78,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="begin anew even if an unfinished run is kept beside --out",
     )
-    add("--save-every", type=float, default=30.0, metavar="SECONDS", help="default 30")
+    add(
+        "--save-every",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how often the run is kept (default 30)",
+    )
     add(
         "--tensorboard",
         nargs="?",
@@ -173,7 +180,7 @@ def _steps(run: Training, notes: dict[str, Any], options: argparse.Namespace) ->
         total=100, bar_format="{percentage:3.0f}%|{bar}|{postfix}", disable=silent
     )
     say = bar.write if is_first() else lambda line: None
-    first, told = None, False
+    first = None
     try:
         keeping = {"seconds": options.save_every, "fresh": not options.resume}
         steps = runs.keep(run, options.out, notes=notes, **keeping)
@@ -187,19 +194,19 @@ def _steps(run: Training, notes: dict[str, Any], options: argparse.Namespace) ->
                     events.add(record)
                 bar.set_postfix_str(now(first, record, run.progress), refresh=False)
                 bar.update(100 * run.progress - bar.n)
-                if record.validation_loss is None:
-                    continue
-                if not told:
+                if record is first:
                     say("  step      tokens  seconds   loss  held out")
-                    told = True
-                say(
-                    f"{record.step:6} {record.tokens:11,} {record.seconds:8.1f} "
-                    f"{record.loss:6.3f} {record.validation_loss:9.3f}"
-                )
+                held_out = record.validation_loss
+                if held_out is not None or record is first:
+                    told = "" if held_out is None else f" {held_out:9.3f}"
+                    say(
+                        f"{record.step:6} {record.tokens:11,} {record.seconds:8.1f} "
+                        f"{record.loss:6.3f}{told}"
+                    )
         if first is None:
             say(f"the run kept beside {options.out} has ended, at step {run.step}")
     except KeyboardInterrupt:
-        say("stopped; --resume goes on from here")
+        say(f"stopped after step {run.step}; --resume goes on from here")
     except Diverged as error:
         say(f"diverged: {error}")
         return 1

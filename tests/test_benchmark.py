@@ -246,7 +246,7 @@ def test_the_slowest_token_is_told_beside_the_mean(
         (["--width", "-1"], "must be positive"),
         (["--batch", "0"], "must be positive"),
         (["--threads", "0"], "must be positive"),
-        (["--device", "abacus"], "device 'abacus' cannot be used here"),
+        (["--device", "abacus"], "unknown device 'abacus'; known"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(

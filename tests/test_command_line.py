@@ -62,6 +62,7 @@ def test_a_model_is_trained_then_writes(
     assert [int(step) for step, _ in curve] == [100, 200]
     first, last = (float(loss) for _, loss in curve)
     assert last < first < 2.5
+    assert re.search(r"^     1 +[\d,]+ +[\d.]+ +[\d.]+$", printed, re.M), "told at once"
     noted = checkpoints.load(out).notes["validation"]
     assert noted[-1][2] == pytest.approx(last, abs=1e-3)
 
@@ -124,8 +125,8 @@ def test_a_signal_keeps_what_was_learnt_and_the_run_goes_on(
     process.send_signal(sent)
     printed, _ = process.communicate()
     assert process.returncode == 0
-    assert "stopped; --resume goes on from here" in printed
     steps = checkpoints.load(out).notes["steps"]
+    assert f"stopped after step {steps}; --resume goes on from here" in printed
     assert 8 < steps < 200
 
     assert main(["train", "--resume", "--out", str(out)]) == 0
@@ -227,6 +228,14 @@ def test_a_run_of_a_notebook_is_told_apart(
     run_files.write(replace(kept, notes={}), out)
     assert main(["train", "--resume", "--out", str(out)]) == 1
     assert "goes on where it was, in a notebook" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc here")
+def test_a_folder_that_takes_no_files_is_no_run_of_another(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert teach(text, Path("/proc/model.safetensors"), "--steps", "1") == 1
+    assert "no file can be made in /proc" in capsys.readouterr().err
 
 
 def test_fresh_gets_past_a_damaged_run_and_takes_none_that_is_going(
@@ -367,8 +376,9 @@ def test_a_divergence_is_told_and_the_last_good_model_kept(
         ("train --corpus {text} --tokenizer word", "unknown tokenizer 'word'"),
         ("train --corpus {text} --steps 0", "steps must be above 0 and finite; got 0"),
         ("train --corpus {text} --depth 0", "depth must be at least 1; got 0"),
-        ("train --corpus {text} --length 99999", "one window needs 100000"),
+        ("train --corpus {text} --length 99999", "of length 99999 needs 100000"),
         ("train --corpus {text} --device cuda:77", "device 'cuda:77' cannot be used"),
+        ("train --corpus {text} --device gpu", "unknown device 'gpu'; known, "),
         ("train --corpus {text} --steps 1 --out {folder}", "is a folder; name a file"),
         ("train --corpus {text} --steps 1 --out {text}/model", "laughs.txt"),
         ("sample --checkpoint {folder}/none", "no checkpoint"),
@@ -376,7 +386,7 @@ def test_a_divergence_is_told_and_the_last_good_model_kept(
         ("sample --checkpoint {model} --prompt {euro}", "character '€' at position 0"),
         ("sample --checkpoint {model} --temperature -1", "temperature .* got -1.0"),
         ("sample --checkpoint {model} --top-p 2", "0 < top_p <= 1; got 2.0"),
-        ("sample --checkpoint {model} --prompt", "at least one token"),
+        ("sample --checkpoint {model} --prompt", "a prompt is empty"),
     ],
 )
 def test_an_error_is_one_readable_line_and_exit_code_1(
@@ -401,23 +411,33 @@ def test_an_error_is_one_readable_line_and_exit_code_1(
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "words"),
     [
-        "train --step 5",
-        "train --resume --fresh",
-        "train --widht 8",
-        "trane",
-        "",
-        "sample --top-k x",
+        ("train --step 5", "unknown option '--step'; known, nearest first: --steps, "),
+        (
+            "train --widht=8",
+            "unknown option '--widht'; known, nearest first: --width, ",
+        ),
+        ("train --resume --fresh", "not allowed with"),
+        ("trane", "invalid choice: 'trane'"),
+        ("", "train a language model on a text"),
+        (
+            "sample --promt x",
+            "unknown option '--promt'; known, nearest first: --prompt",
+        ),
+        ("sample --top-k x", "invalid int value: 'x'"),
     ],
 )
 def test_bad_usage_is_exit_code_2(
-    arguments: str, capsys: pytest.CaptureFixture[str]
+    arguments: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments.split())
     assert caught.value.code == 2
-    assert "usage: python -m minihyena" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    command = arguments.partition(" ")[0] if " " in arguments else ""
+    assert f"usage: python -m minihyena {command}" in said
+    assert words in said
 
 
 @pytest.mark.parametrize("command", ["train", "sample", "doctor"])

@@ -742,7 +742,7 @@ def test_an_error_of_a_run_in_the_cell_is_raised_there(corpus):
 
 
 def test_a_corpus_shorter_than_a_window_fails_with_the_numbers(corpus):
-    with pytest.raises(ValueError, match="1500 ids, one window needs 4097"):
+    with pytest.raises(ValueError, match="1500 tokens, one of length 4096 needs 4097"):
         make_room(Student, corpus, TrainConfig(steps=3, length=4096))
 
 

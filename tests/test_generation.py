@@ -502,8 +502,9 @@ def test_nothing_ends_a_text_before_it_has_begun() -> None:
 
 
 def test_an_empty_prompt_is_refused_at_the_call() -> None:
-    with pytest.raises(ValueError, match="at least one token"):
-        sample_text(build(vocab_size=10), LETTERS, "", 3)
+    for prompt in ("", ["a", ""]):
+        with pytest.raises(ValueError, match="a prompt is empty; there must be a char"):
+            sample_text(build(vocab_size=10), LETTERS, prompt, 3)
 
 
 def test_a_stranger_in_the_prompt_is_refused_at_the_call() -> None:

@@ -487,7 +487,8 @@ def test_a_corpus_shorter_than_one_window_is_refused_before_the_first_step(
     model = build()
     before = [p.clone() for p in model.parameters()]
     with pytest.raises(
-        ValueError, match=f"{split} split of 'laughs' has 10 ids, one window needs 17"
+        ValueError,
+        match=f"{split} split of 'laughs' has 10 tokens, one of length 16 needs 17",
     ):
         next(run(model, short))
     assert all(map(torch.equal, before, model.parameters()))
@@ -498,9 +499,15 @@ def test_a_window_longer_than_the_model_reads_is_refused() -> None:
         next(run(build(), length=17))
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "gpu"])
-def test_a_device_that_is_not_here_is_refused(device: str) -> None:
-    with pytest.raises(ValueError, match=f"device '{device}' cannot be used here"):
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        ("cuda:99", "device 'cuda:99' cannot be used here"),
+        ("gpu", "unknown device 'gpu'; known, nearest first: cpu, "),
+    ],
+)
+def test_a_device_that_is_not_here_is_refused(device: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
         next(run(build(), device=device))
 
 

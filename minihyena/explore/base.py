@@ -83,6 +83,7 @@ class Explorer(W.VBox):  # type: ignore[misc]
             self._picture = sideways(picture, self.narrowest)
         else:
             self._picture = W.VBox(picture, layout=W.Layout(width="100%"))
+        self._picture.add_class("mh-picture")
         self._stage = W.VBox([self._picture, self.numbers], layout=wide)
         super().__init__(
             [
@@ -228,7 +229,11 @@ class Explorer(W.VBox):  # type: ignore[misc]
 
     def redraw(self) -> None:
         """Ask the learner's object again and draw what it says."""
-        self._compute()  # may wait for the learner's object, so without the lock
+        try:  # may wait for the learner's object, so without the lock
+            self._compute()
+        except Exception:
+            self.add_class("mh-stale")
+            raise
         with self._lock:
             with self.figure.batch_update():
                 self._draw()
@@ -236,6 +241,7 @@ class Explorer(W.VBox):  # type: ignore[misc]
 
     def _say(self) -> None:
         """All the words: in the picture, above it and below."""
+        self.remove_class("mh-stale")
         caption_still(self.figure, self.describe())
         self._tell(self._trouble())
         self._refresh_text()

@@ -81,6 +81,9 @@ STYLE = f"""<style>
   border-left: 4px solid {VERMILION};
   overflow-wrap: anywhere;
 }}
+.minihyena.mh-stale :is(.mh-picture, .mh-caption, .mh-chips, .mh-table) {{
+  opacity: 0.35;
+}}
 .minihyena .mh-text {{
   font: 13.5px/1.5 ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace;
   background: #F7F9FA; border-radius: 8px; padding: 10px 14px; margin: 4px 0;

@@ -162,7 +162,7 @@ def read_offline_text() -> str:
     size = sum(map(len, topics.values()))
     if size < 100_000:
         raise RuntimeError(f"pydoc_data.topics has only {size:,} characters")
-    return f"{size:,} characters inside this Python"
+    return f"{size:,} characters inside this Python, repeats among them"
 
 
 def write_to_cache() -> str:

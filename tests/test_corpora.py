@@ -172,7 +172,7 @@ def test_windows_follow_each_other_and_lose_less_than_one(
         ("validation", length - validation, validation),
     ):
         if size < window + 1:
-            with pytest.raises(ValueError, match=f"has {size} tokens, .* {window + 1};"):
+            with pytest.raises(ValueError, match=f"has {size} tok.* {window + 1};"):
                 corpus.windows(split, window)
             continue
         inputs, targets = corpus.windows(split, window)

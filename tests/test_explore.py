@@ -344,9 +344,11 @@ def test_an_error_is_told_on_the_status_line_and_still_raised():
     with pytest.raises(ZeroDivisionError):
         mixer.set("position", 5)
     assert "ZeroDivisionError: no such mixer today" in mixer.status.value
+    assert "mh-stale" in mixer._dom_classes, "the picture of before is faint"
     calls["broken"] = False
     mixer.set("position", 6)
     assert mixer.status.value == ""
+    assert "mh-stale" not in mixer._dom_classes
     assert mixer.facts()["moved"] == (6,)
 
 

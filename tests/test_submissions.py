@@ -124,11 +124,11 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
         ("renamed", "55", "check cell of pieces was edited"),
         ("deleted", "55", "check cell of pieces is missing"),
         ("edited", "75", "check cell of routes was edited"),
-        ("cut off in the middle", "50", ""),
+        ("cut off in the middle", "50", "never closed. What it defines is missing"),
         ("nameless cells", "75", "check cell of routes is missing"),
         ("kernel", "75", "the kernel is of R, not Python"),
         ("duplicated", "75", "conv_in_pieces is defined 2 times"),
-        ("magic", "75", ""),
+        ("magic", "75", "Python cannot read code cell 2, line 1: "),
         ("untitled", "0", "does not say which"),
         ("no cells", "0", "an empty notebook"),
         ("old format", "0", "no list of cells"),
@@ -277,7 +277,23 @@ def test_pictures_stand_beside_the_words(tmp_path: Path) -> None:
     assert [picture for one in one.cells for picture in one.pictures] == [DOT]
     run(tmp_path / "A1.ipynb", tmp_path / "out")
     [page] = (tmp_path / "out" / "feedback").rglob("*.html")
-    assert page.read_text("utf-8").count("data:image/png") == 1
+    said = page.read_text("utf-8")
+    assert said.count("data:image/png") == 1
+    assert "75 of 75 points from the grader; a reader gives up to 25 more." in said
+
+
+def test_what_costs_every_part_is_said_once_on_the_page(tmp_path: Path) -> None:
+    lost = "import torch"
+    made = json.loads(json.dumps(A1).replace(lost, f"{lost} as"))
+    hand_in(made, tmp_path / "in" / "import" / "A1.ipynb")
+    (tmp_path / "in" / "half A1.ipynb").write_text("{")
+    run(tmp_path / "in", tmp_path / "out")
+    for student, said in (
+        ("import", "Python cannot read code cell 1, line "),
+        ("half A1", "not a notebook: this is not JSON"),
+    ):
+        [page] = (tmp_path / "out" / "feedback" / student).glob("*.html")
+        assert page.read_text("utf-8").count(said) == 1
 
 
 def test_other_graders_get_files_they_can_read(tmp_path: Path) -> None:

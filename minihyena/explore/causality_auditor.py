@@ -166,7 +166,7 @@ def _figure(length: int) -> Any:
     for name, marker in (("moves by", {}), ("leaks by", HATCHED)):
         figure.add_bar(
             name=name, showlegend=False, width=0.7, marker=marker, row=1, col=2,
-            textposition="outside", cliponaxis=False,
+            textposition="outside", cliponaxis=False, constraintext="none",
             textfont={"size": 13, "color": INK},
         )  # fmt: skip
     figure.add_vrect(

@@ -207,7 +207,8 @@ def _figure() -> Any:
         )  # fmt: skip
     figure.add_bar(
         x=positions, name="moved by", marker_color=ORANGE, textposition="outside",
-        textfont={"size": 13, "color": INK}, cliponaxis=False, row=1, col=2,
+        textfont={"size": 13, "color": INK}, constraintext="none", cliponaxis=False,
+        row=1, col=2,
     )  # fmt: skip
     figure.add_scatter(
         x=positions, name="same change, next sequence", mode="markers",

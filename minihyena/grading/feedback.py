@@ -3,7 +3,7 @@
 import csv
 import html
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from minihyena.grading.files import LEVELS, Mark
@@ -90,13 +90,16 @@ def page(graded: Graded, marks: Marks) -> str:
     one, task = graded.submission, graded.assignment
     written = _written_points(graded, marks)
     head = f"{graded.points} of {task.counted} points from the grader"
-    if written is not None:
-        head += f", {written:g} of {task.points - task.counted} from a reader"
+    rest = task.points - task.counted
+    if written is None:
+        head += f"; a reader gives up to {rest} more"
+    elif rest:
+        head += f", {written:g} of {rest} from a reader"
     parts = [
         f"<h1>{_safe(task.id)} · {_safe(task.title)}</h1>",
         f"<p><strong>{_safe(one.student)}</strong>: {head}.</p>",
         *(f'<p class="note">{_safe(note)}</p>' for note in graded.notes),
-        *(_part(result) for result in graded.results),
+        *(_part(result, graded.notes) for result in graded.results),
         *(_answer(graded, part, marks) for part in task.written),
         _pictures(graded),
     ]
@@ -151,9 +154,10 @@ def otter(task: Assignment) -> dict[str, str]:
     return files
 
 
-def _part(result: PartResult) -> str:
+def _part(result: PartResult, known: Sequence[str]) -> str:
     points = f"{result.points} of {result.part.points}"
-    told = f'<p class="note">{_safe(result.message)}</p>' if result.message else ""
+    new = result.message and result.message not in known
+    told = f'<p class="note">{_safe(result.message)}</p>' if new else ""
     lines = []
     for verdict in result.verdicts:
         mark = "✗" if verdict.message else "✓"

@@ -74,7 +74,7 @@ def grade(
         for part in assignment.parts
     ]
     notes = [submission.fault] if submission.fault else _edited(submission, assignment)
-    notes += submission.notes
+    notes += [*submission.notes, *submission.unreadable]
     notes += [f"{one.part.name}: {note}" for one in results for note in one.notes]
     return Graded(submission, assignment, tuple(results), tuple(notes))
 

@@ -124,6 +124,15 @@ class Submission:
         return statements, broken
 
     @property
+    def unreadable(self) -> list[str]:
+        """A sentence for each cell whose names the other cells will miss."""
+        places = [broken.partition("\n")[0] for broken in self._parsed[1]]
+        return [
+            f"Python cannot read {place}. What it defines is missing in every part"
+            for place in places
+        ]
+
+    @property
     def _statements(self) -> list["Statement"]:
         return self._parsed[0]
 
@@ -150,9 +159,7 @@ class Submission:
             if re.search(rf"\b(def|class)\s+{re.escape(name)}\b", source):
                 return f"{name} is in a cell that Python cannot read: {where}"
         said = f"the notebook defines no {name}"
-        if self._parsed[1]:
-            said += f"; Python cannot read {self._parsed[1][0].partition(chr(10))[0]}"
-        return said
+        return "; ".join([said, *self.unreadable[:1]])
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ LAB_FLAGS  ?=
 WORKERS    ?= 2
 TIMES      ?= 10
 SEED       ?= 0
+DRAW       ?= 500
 
 VENV  := .venv
 READY := $(VENV)/.ready
@@ -15,6 +16,9 @@ RUN   := $(VENV)/bin/python -m
 WITH  := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter"
 # What changes JupyterLab, or is seldom wanted, stands beside .venv and sees into it.
 BESIDE := build/beside
+MUTMUT = $(ALONE) CI=true MINIHYENA_SHARED="$(CURDIR)/../shared" \
+  $(BESIDE)/mutmut/bin/python -m mutmut run --max-children $(WORKERS)
+SCORE := $(BESIDE)/mutmut/bin/python tests/mutation_score.py
 WITH_NBGRADER := PATH="$(CURDIR)/$(BESIDE)/nbgrader/bin:$$PATH" \
   JUPYTER_PATH="$(CURDIR)/$(VENV)/share/jupyter"
 # Two workers of one thread each fill two cores; two of two threads each would wait for
@@ -40,7 +44,7 @@ help:
 	@echo 'make site       a web site of them all, to read offline: build/site/index.html'
 	@echo 'make walk       run them with no answer, with wrong and with right ones'
 	@echo 'make properties every property on TIMES=10 times as many examples, SEED=0'
-	@echo 'make mutants    break the core on purpose, thousands of times; for hours'
+	@echo 'make mutants    break the core, and DRAW=500 times a check, on purpose; for hours'
 	@echo 'make package    wheel and sdist, tried in an empty environment elsewhere'
 	@echo 'make kills      kill training 50 times, resume it, and compare'
 	@echo 'make growth     memory, threads and widgets over 10,000 steps, 20,000 tokens'
@@ -112,9 +116,9 @@ properties: $(READY)
 	  awk '{ n += $$1 } END { print n " examples passed, seed $(SEED)" }'; exit $$failed
 
 mutants: $(BESIDE)/mutmut/.ready
-	$(ALONE) CI=true MINIHYENA_SHARED="$(CURDIR)/../shared" \
-	  $(BESIDE)/mutmut/bin/python -m mutmut run --max-children $(WORKERS)
-	$(BESIDE)/mutmut/bin/python tests/mutation_score.py
+	$(MUTMUT) 'minihyena.[!l]*'
+	$(MUTMUT) $$($(SCORE) --draw $(DRAW) --seed $(SEED))
+	$(SCORE)
 
 package: $(READY)
 	@$(RUN) build --outdir dist

@@ -67,7 +67,7 @@ $(READY): pyproject.toml constraints.txt
 	  echo '"$(PYTHON)" cannot make a virtual environment.' >&2; \
 	  echo 'On Debian or Ubuntu: sudo apt-get install python3-venv' >&2; \
 	  exit 1; }
-	@echo 'Installing into $(VENV); the first time this takes a few minutes.'
+	@echo 'Installing into $(VENV); the first time this takes minutes, and gigabytes: see README.'
 	@$(RUN) pip install --quiet --disable-pip-version-check \
 	  -c constraints.txt -e '.[lab,test]'
 	@echo '$(CURDIR)' > $@

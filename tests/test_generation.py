@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from minihyena import LanguageModel, LMConfig, generation, mixers, sample, sample_text
 from minihyena.corpora import ByteTokenizer, CharacterTokenizer
-from minihyena.generation import decoders_of, draw
+from minihyena.generation import _Writer, decoders_of, draw
 
 PROBABILITIES = torch.tensor([0.05, 0.4, 0.1, 0.25, 0.2])
 
@@ -394,8 +394,12 @@ def test_a_model_is_read_once_and_then_step_by_step(
 @pytest.mark.parametrize(
     ("decoder", "words"),
     [
-        ("recurrent", r"no decoder 'recurrent', only online, recompute; .*distill"),
-        ("onlin", "unknown decoder 'onlin'; known, nearest first: online"),
+        (
+            "recurrent",
+            "no decoder 'recurrent', only online, recompute; a Hyena model gets a "
+            r"recurrent one from LanguageModel\.distill",
+        ),
+        ("onlin", "unknown decoder 'onlin'; known, nearest first: online, .*recompute"),
     ],
 )
 def test_a_decoder_that_the_model_has_not_is_refused_at_the_call(
@@ -494,6 +498,9 @@ def test_a_text_is_drawn_as_its_tokens_are(
 
 
 def test_nothing_ends_a_text_before_it_has_begun() -> None:
+    writer = _Writer(CharacterTokenizer("Xa"), ["Xa", "XXXa"])
+    assert [writer.add(token) for token in (1, 0, 1)] == ["a", "X", "a"]
+    assert writer.done
     model, tokenizer = build(), CharacterTokenizer("abcdX")
     pieces = sample_text(model, tokenizer, "aXX", 9, stop="X", temperature=0)
     assert len("".join(pieces)) >= 1

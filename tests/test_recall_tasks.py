@@ -82,7 +82,7 @@ def test_more_rows_than_there_are_is_refused() -> None:
     tiny = AssociativeRecall(vocab_size=4, length=2)  # one key, one value: one row
     assert tiny.released_split(1, rng()).shape == (1, 5)
     assert tiny.released_split(1, rng()).dtype is torch.int64
-    with pytest.raises(ValueError, match="only 1 different rows, not 2"):
+    with pytest.raises(ValueError, match="only 1 different rows, not 2; take a larger"):
         tiny.released_split(2, rng())
 
 

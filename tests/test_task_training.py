@@ -92,6 +92,15 @@ def test_another_length_than_the_tasks_is_refused() -> None:
         source.batch("train", 2, 16, generator=seeded())
 
 
+def test_examples_come_from_the_generator_or_from_that_of_torch() -> None:
+    task = AssociativeRecall(12, 16)
+    source = Examples(task)
+    asked = source.batch("train", 3, 18, generator=seeded(4))
+    assert torch.equal(asked.inputs, task.batch(3, generator=seeded(4)).inputs)
+    torch.manual_seed(4)
+    assert torch.equal(asked.inputs, source.batch("train", 3, 18).inputs)
+
+
 @every_task
 def test_lessons_are_the_same_examples_and_leave_out_no_answer(task: Task) -> None:
     lessons = task.for_training.batch(9, generator=seeded())

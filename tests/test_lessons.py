@@ -35,7 +35,7 @@ from minihyena import (
     lessons,
     toeplitz,
 )
-from minihyena.lessons import Incorrect, NotAttempted
+from minihyena.lessons import Incorrect, NotAttempted, checking
 from minihyena.lessons.comparing import attempt, show, truth
 from minihyena.lessons.notebook_09.train_step import Descent
 from minihyena.model import drawing_from
@@ -301,11 +301,21 @@ def test_tensors_that_are_given_must_stay_and_the_list_around_them_is_ones_own()
 
 
 @ALL
-def test_a_check_tells_three_apart_and_shows_neither_solution_nor_many_numbers(
-    ex, capsys
+def test_a_check_tells_apart_every_mistake_it_knows_and_keeps_the_solution(
+    ex, capsys, monkeypatch
 ):
+    known, made = set(), set()
+
+    def explains(mistake, failures, explains=checking._explains):
+        known.add(mistake.sentence)
+        found = explains(mistake, failures)
+        made.update({mistake.sentence} if found else ())
+        return found
+
+    monkeypatch.setattr(checking, "_explains", explains)
     for _, wrong, _ in BANK[ex.id]:
         ex.check(wrong)
+    assert known == made, "each is made by a wrong answer of the bank"
     printed = capsys.readouterr().out
     told = [line for line in printed.splitlines() if line.startswith("✗ Incorrect: ")]
     assert len(told) == len(BANK[ex.id])

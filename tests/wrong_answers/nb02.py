@@ -316,6 +316,16 @@ BANK = {
             lambda k, n: 2 * n - 1 if k[0] == "c" else letters(k, n),
             "2L − 1 diagonals",
         ),
+        (
+            "entries of both",
+            lambda k, n: letters(k, n) if k in ("dense", "lower triangular") else n * n,
+            "they repeat along each diagonal",
+        ),
+        (
+            "dense is lower",
+            but("dense", lambda n: n * (n + 1) // 2),
+            "above the diagonal, too",
+        ),
         ("all dense", lambda k, n: n * n, "every matrix counts as dense"),
         ("always L", lambda k, n: n, "L² of them"),
         ("a float", lambda k, n: float(letters(k, n)), "of type float"),

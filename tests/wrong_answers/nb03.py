@@ -266,6 +266,14 @@ BANK = {
             fft_with(join=lambda e, o: torch.cat([e - o, e + o])),
             "the first half of the spectrum adds",
         ),
+        (
+            "even half turned",
+            fft_with(
+                split=lambda u: (u[1::2], u[::2]),
+                join=lambda o, e: torch.cat([e + o, e - o]),
+            ),
+            "the even half was turned",
+        ),
         ("backwards", fft_with(turn=2), "turned the wrong way"),
         ("half of n", fft_with(turn=-4), "twice as far"),
         ("half a turn", fft_with(turn=-1), "half as far"),

@@ -119,6 +119,12 @@ def count_a_real_operator(D, N, F, K, convention):
     return sum(p.numel() for p in HyenaOperator(D, 4, config).parameters())
 
 
+def weights_alone(D, N, F, K, convention):
+    config = HyenaConfig(N, convention, filter=ImplicitConfig(K, F))
+    found = HyenaOperator(D, 4, config).named_parameters()
+    return sum(p.numel() for name, p in found if not name.endswith("bias"))
+
+
 def rest(D, N, convention):
     skips = (N - 1) * D if convention == "reference" else 0
     return (N + 1) * D * (D + 1) + 4 * (N + 1) * D + D * (D + 1) + skips
@@ -389,6 +395,14 @@ BANK = {
             lambda D, N, F, K, c: true_count(D, N, F, K, c) - 4 * (N + 1) * D,
             "short convolution is not counted",
         ),
+        (
+            "no readout",
+            lambda D, N, F, K, c: (
+                true_count(D, N, F, K, c) - (N - (c == "reference")) * F * D
+            ),
+            "the readout is not counted",
+        ),
+        ("weights alone", weights_alone, "the biases are not counted"),
         (
             "no way out",
             lambda D, N, F, K, c: true_count(D, N, F, K, c) - D * (D + 1),

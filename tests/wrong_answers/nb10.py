@@ -313,6 +313,20 @@ BANK = {
     "10.time_fn": [
         ("no warm-up", time_without_warmup, "the first call's set-up was timed"),
         ("mean", joined(statistics.fmean), "one stall of 1 s moved the result"),
+        (
+            "mean, no warm-up",
+            lambda fn, *, repeats, warmup, clock, sync: statistics.fmean(
+                times(fn, repeats, 0, clock, sync)
+            ),
+            "and it moved the mean",
+        ),
+        (
+            "mean, no sync",
+            lambda fn, *, repeats, warmup, clock, sync: statistics.fmean(
+                times(fn, repeats, warmup, clock, lambda: None)
+            ),
+            "and a mean was taken",
+        ),
         ("no sync", time_without_sync, "the clock stopped before the device did"),
         ("late sync", time_with_late_sync, "the clock stopped before the device did"),
         ("in one go", time_in_one_go, "all calls were timed in one go"),

@@ -327,10 +327,10 @@ def step_by_step(model, prompt, n):
     return continued(model, logits, state, n)
 
 
-def continued(model, logits, state, n, follow=True):
+def continued(model, logits, state, n, follow=True, best=lambda x: x.argmax(-1)):
     ids = []
     for _ in range(n):
-        ids.append(logits.argmax(-1))
+        ids.append(best(logits))
         logits, after = model.step(ids[-1], state)
         state = after if follow else state
     return torch.stack(ids, 1)
@@ -354,6 +354,12 @@ def restarted(model, prompt, n):
     for _ in range(n - 1):
         ids.append(model.prefill(ids[-1][:, None])[0].argmax(-1))
     return torch.stack(ids, 1)
+
+
+def chosen_by(best):
+    return lambda model, prompt, n: continued(
+        model, *model.prefill(prompt), n, best=best
+    )
 
 
 def stuck(model, prompt, n):
@@ -625,6 +631,12 @@ BANK = {
         ("first id only", first_of_prompt, "but its first id"),
         ("last token twice", last_twice, "the last prompt token was fed again"),
         ("position restarts", restarted, "as if it stood alone"),
+        ("the worst", chosen_by(lambda x: x.argmin(-1)), "the least likely id"),
+        (
+            "one for all",
+            chosen_by(lambda x: x.max(0).values.argmax().repeat(len(x))),
+            "one id for the whole batch",
+        ),
         ("stuck", stuck, "forgets what it has written"),
         (
             "first one lost",

@@ -4,7 +4,7 @@ import math
 from functools import reduce
 
 import torch
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv1d, conv2d, pad
 
 # ---- reverse_complement
 
@@ -186,6 +186,12 @@ def as_line(image, filt):
     n = 2 * h * w
     y = torch.fft.irfft(torch.fft.rfft(line, n) * torch.fft.rfft(taps, n), n)
     return y[:, : h * w].reshape(image.shape)
+
+
+def end_to_end(image, filt):
+    line, taps = image.reshape(-1, 1, math.prod(sides(image))), filt.flatten()
+    weight = taps.flip(0)[None, None]
+    return conv1d(pad(line, (len(taps) - 1, 0)), weight).reshape(image.shape)
 
 
 def conv2d_off_by(amount, dtype):
@@ -548,6 +554,7 @@ BANK = {
             lambda x, f: x + spectra(torch.ones(1, 1).to(f), f, sides(x), crop=False),
             "the spectra were added",
         ),
+        ("end to end", end_to_end, "the filter's rows were laid end to end"),
         ("flattens", as_line, "a pixel leaked from one row's end"),
         (
             "centred",

@@ -1,6 +1,7 @@
 """What an operator is made of, tensor by tensor, and the ways to count it wrong."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 __all__ = [
@@ -58,9 +59,14 @@ class Slip:
 
 
 def without_biases(*sizes: object) -> int:
-    """Weights only: no tensor of one axis."""
+    """All but the tensors of one axis that stand behind their weights."""
     parts = shapes_of(*sizes)  # type: ignore[arg-type]
-    return sum(prod(s) for shapes in parts.values() for s in shapes if len(s) > 1)
+    return sum(
+        prod(shape)
+        for shapes in parts.values()
+        for before, shape in pairwise([(1,), *shapes])
+        if len(shape) > 1 or len(before) == 1
+    )
 
 
 def same_filters(w: int, n: int, f: int, k: int, convention: str) -> int:

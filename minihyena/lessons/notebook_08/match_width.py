@@ -124,11 +124,6 @@ WIDTH_MISTAKES = (
         lambda build, target, widths: min(widths, key=lambda w: abs(w - target)),
         "How many parameters has a model of this width?",
     ),
-    Mistake(
-        "the largest is not the nearest",
-        lambda build, target, widths: max(widths),
-        "How many parameters has it?",
-    ),
 )
 
 

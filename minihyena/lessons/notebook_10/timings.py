@@ -117,11 +117,6 @@ TIME_MISTAKES = (
         WAIT,
     ),
     Mistake(
-        "the clock stopped before the device did: there is no sync at all",
-        timing(middle, before=False, after=False),
-        WAIT,
-    ),
-    Mistake(
         "the warm-up was still running when the clock started: sync before that, too",
         timing(middle, before=False),
         "What is the device still busy with when the first measured call begins?",

@@ -113,11 +113,23 @@ for (const figure of all("figure:has(> script)")) near.observe(figure);
 
 const query = byId("query"), results = byId("results");
 
+const matcher = word => new RegExp(word, "iu");
+
+// Matches a part of a word; a single letter only where it stands alone.
+function pattern(word) {
+  const safe = word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+  const letter = "[\\p{L}\\p{N}]";
+  return matcher(`^${letter}$`).test(word) ? `(?<!${letter})${safe}(?!${letter})` : safe;
+}
+
 function find(words) {
+  const each = words.map(matcher), together = matcher(words.join(" "));
   const rank = ([, title, heading, text]) => {
-    const places = [heading, title, text].map(place => place.toLowerCase());
-    const scores = words.map(word => places.findIndex(place => place.includes(word)));
-    return scores.includes(-1) ? -1 : scores.reduce((sum, place) => sum + 3 - place, 0);
+    const places = [heading, title, text];
+    const scores = each.map(word => places.findIndex(place => word.test(place)));
+    if (scores.includes(-1)) return -1;
+    const first = places.some(place => together.test(place)) ? 3 : 0;
+    return scores.reduce((sum, place) => sum + 3 - place, first);
   };
   return SECTIONS.map(section => [rank(section), section])
     .filter(([score]) => score > 0)
@@ -125,29 +137,39 @@ function find(words) {
     .map(([, section]) => section);
 }
 
-function excerpt(text, word, parent) {
-  const place = text.toLowerCase().indexOf(word);
-  if (place < 0) return parent.append(text.slice(0, 90));  // it stands in the heading
-  const start = place && Math.max(0, text.lastIndexOf(" ", place - 50) + 1);
-  parent.append(start ? "… " : "", text.slice(start, place));
-  make("mark", parent, { textContent: text.slice(place, place + word.length) });
-  parent.append(text.slice(place + word.length, place + 90));
+// Where the words stand together, or else the first of them that is there.
+function excerpt(text, words) {
+  const places = [words.join(" "), ...words].map(word => text.search(matcher(word)));
+  const place = places.find(place => place >= 0) ?? 0;
+  const start = place && text.lastIndexOf(" ", place - 50) + 1;
+  const end = text.indexOf(" ", place + 110);
+  const shown = end < 0 ? text.slice(start) : `${text.slice(start, end)} …`;
+  return start ? `… ${shown}` : shown;
+}
+
+function marked(text, words, parent) {
+  const longest = [...words].sort().reverse();  // of two that begin alike
+  const parts = text.split(matcher(`(${longest.join("|")})`));
+  for (const [place, part] of parts.entries())
+    if (place % 2) make("mark", parent, { textContent: part });
+    else parent.append(part);
 }
 
 async function search() {
   await load("search.js");
-  const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = query.value.split(/\s+/).filter(Boolean).map(pattern);
   const found = words.length ? find(words) : [];
   results.replaceChildren();
   results.hidden = !words.length;
   const shown = found.slice(0, 12), more = found.length > shown.length;
+  const places = found.length === 1 ? "1 place" : `${found.length} places`;
   byId("found").textContent = !words.length ? "" :
-    `${found.length} places found${more ? `, the first ${shown.length} shown` : ""}`;
+    `${places} found${more ? `, the first ${shown.length} shown` : ""}`;
   for (const [address, title, heading, text] of shown) {
     const link = make("a", make("li", results), { href: address });
-    make("b", link, { textContent: heading });
-    if (title !== heading) make("span", link, { textContent: title });
-    excerpt(text, words[0], make("span", link));
+    marked(heading, words, make("b", link));
+    if (title !== heading) marked(title, words, make("span", link));
+    marked(excerpt(text, words), words, make("span", link));
   }
   if (words.length && !found.length)
     make("li", results, { textContent: "Nothing found. Fewer or shorter words?" });

@@ -231,6 +231,25 @@ def test_a_word_that_only_a_heading_has_marks_nothing_else(
     assert {each.lower() for each in marked} <= {word}
 
 
+def test_search_marks_every_word_and_finds_what_stands_in_a_formula(
+    visit: Visit, site: Path
+) -> None:
+    page = visit(site / "index.html", width=400)
+    box = page.get_by_placeholder("Search the course")
+    expect(box).to_be_visible()
+    results, first = page.locator("#results"), page.locator("#results li").first
+    box.fill("causal convolution")
+    expect(results.locator("mark", has_text="causal").first).to_be_visible()
+    expect(results.locator("mark", has_text="convolution").first).to_be_visible()
+    box.fill("n log n")
+    expect(first.locator("mark", has_text="log").first).to_be_visible()
+    marked = results.locator("mark").all_inner_texts()
+    assert {each.lower() for each in marked} == {"n", "log"}
+    expect(first).to_contain_text("O(n log n)")
+    box.fill("λ^2 u_{t-2}")
+    expect(first).to_contain_text("y_t = u_t + λ u_{t-1} + λ^2 u_{t-2}")
+
+
 def test_search_says_when_there_is_nothing(visit: Visit, site: Path) -> None:
     page = visit(site / "index.html")
     page.get_by_label("Search").fill("zzyzx")

@@ -22,11 +22,17 @@ const middle = matchMedia("(max-width: 84rem)");
 for (const details of all(".course > details")) details.open = !narrow.matches;
 for (const details of all(".contents > details")) details.open = !middle.matches;
 
-const reach = () => {
-  for (const box of all("pre, .scroll, .formula, .stage"))
-    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
-    else box.removeAttribute("tabindex");
+const WIDE = "pre, .scroll, .formula, .stage";
+const edge = box => {
+  const hidden = box.scrollWidth - box.clientWidth;
+  if (hidden > 1) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
+  box.classList.toggle("more", hidden - box.scrollLeft > 1);
 };
+const reach = () => all(WIDE).forEach(edge);
+addEventListener("scroll", ({ target }) => {
+  if (target.matches?.(WIDE)) edge(target);
+}, true);
 addEventListener("resize", reach);
 reach();
 
@@ -94,9 +100,10 @@ function offer(figure, controls, show) {
     addEventListener("beforeprint", () => { reset(); show(states[first]); });
   }
   figure.querySelector("figcaption").role = "status";
-  make("p", box, {
+  if (controls.length > 1) make("p", box, {
     className: "away",
-    textContent: "Here one control moves at a time; in the notebook all of them do.",
+    textContent: "Here one control moves at a time, and the others go back to where " +
+      "they were first. In the notebook all of them move.",
   });
 }
 

@@ -318,6 +318,7 @@ def test_a_picture_is_drawn_when_it_comes_near_and_its_controls_move_it(
     hands.set("signal", "cosine")
     figure.get_by_label("Signal").select_option(label="cosine")
     expect(caption).to_have_text(hands.describe())  # the bin went back
+    expect(figure).to_contain_text("the others go back to where they were first")
 
     hands.reset()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -325,6 +326,24 @@ def test_a_picture_is_drawn_when_it_comes_near_and_its_controls_move_it(
     expect(figure.locator(".stage img")).to_be_visible()
     expect(plot).to_be_hidden()
     expect(caption).to_have_text(hands.describe())
+
+
+def test_a_picture_that_is_wider_than_a_phone_says_so(
+    visit: Visit, moving: Path
+) -> None:
+    page = visit(moving / "99_hands.html", width=400)
+    stage = page.locator(".stage.drawn")
+    hint = "e => getComputedStyle(e, '::before').content"
+    veil = "e => getComputedStyle(e).maskImage"
+    expect(stage).to_have_attribute("tabindex", "0")
+    assert "sideways" in stage.evaluate(hint)
+    assert "gradient" in stage.evaluate(veil)
+    stage.evaluate("e => e.scrollLeft = e.scrollWidth")
+    expect(stage).not_to_have_class(re.compile("more"))
+    assert stage.evaluate(veil) == "none"
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(stage).not_to_have_attribute("tabindex", "0")
+    assert stage.evaluate(hint) == "none"
 
 
 def test_a_page_of_a_widget_stays_light(moving: Path) -> None:

@@ -216,18 +216,38 @@ if (query) {
 // ---- slides
 
 const slides = all(".slide");
+const place = () => slides.findIndex(slide => slide.classList.contains("now"));
+
+// How far a slide goes on beyond the edge that one moves towards.
+function beyond(step) {
+  const { scrollTop, scrollHeight, clientHeight } = slides[place()];
+  return step < 0 ? scrollTop : scrollHeight - clientHeight - scrollTop;
+}
+
+function tell() {
+  const more = beyond(1) > 1;
+  byId("deck-place").textContent =
+    `${place() + 1} / ${slides.length}${more ? ", more below" : ""}`;
+  document.body.classList.toggle("unread", more);
+}
 
 function show(index) {
   const now = Math.min(Math.max(index, 0), slides.length - 1);
   slides.forEach((slide, place) => slide.classList.toggle("now", place === now));
-  byId("deck-place").textContent = `${now + 1} / ${slides.length}`;
   history.replaceState(null, "", `#slide-${now + 1}`);
   slides[now].scrollTop = 0;
   reach();
+  tell();
+}
+
+// All of a slide is shown before the next.
+function move(step) {
+  const now = slides[place()];
+  if (Math.abs(step) === 1 && beyond(step) > 1) now.scrollTop += step * 0.8 * now.clientHeight;
+  else show(place() + step);
 }
 
 if (slides.length) {
-  const place = () => slides.findIndex(slide => slide.classList.contains("now"));
   const asked = () => {
     const target = byId(decodeURIComponent(location.hash.slice(1)));
     return Math.max(0, slides.indexOf(target?.closest(".slide")));
@@ -239,14 +259,17 @@ if (slides.length) {
   document.body.classList.add("running");
   show(asked());
   addEventListener("hashchange", () => show(asked()));
+  addEventListener("scroll", tell, true);
+  const sized = new ResizeObserver(tell);
+  for (const part of all(".slide, .sheet, .notes")) sized.observe(part);
   document.addEventListener("keydown", event => {
     if (event.target.closest("select, input") || event.ctrlKey || event.altKey) return;
     if (event.key in steps) {
-      show(place() + steps[event.key]);
+      move(steps[event.key]);
       event.preventDefault();
     }
     if (event.key.toLowerCase() === "n") document.body.classList.toggle("noted");
   });
   for (const button of all("[data-step]"))
-    button.onclick = () => show(place() + Number(button.dataset.step));
+    button.onclick = () => move(Number(button.dataset.step));
 }

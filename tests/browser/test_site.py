@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -360,7 +361,7 @@ def test_slides_are_shown_one_by_one(visit: Visit, site: Path) -> None:
     shown = page.locator(".slide:visible")
     expect(shown).to_have_count(1)
     expect(shown.locator("h1")).to_have_text("05 · Gating: making a convolution listen")
-    page.keyboard.press("ArrowRight")
+    turn(page)
     expect(page.locator("#deck-place")).to_have_text(re.compile("^2 / "))
     expect(shown).to_have_attribute("id", "slide-2")
     page.keyboard.press("End")
@@ -369,6 +370,51 @@ def test_slides_are_shown_one_by_one(visit: Visit, site: Path) -> None:
     expect(shown).to_have_attribute("id", f"slide-{last - 1}")
     page.reload()
     expect(shown).to_have_attribute("id", f"slide-{last - 1}")
+
+
+def turn(page: Page) -> list[tuple[int, int]]:
+    """Go to the next slide; the parts (top, bottom) that were seen of this one."""
+    number, parts = page.locator(".now").get_attribute("id"), []
+    while page.locator(".now").get_attribute("id") == number:
+        top, height = page.locator(".now").evaluate(
+            "e => [e.scrollTop, e.clientHeight]"
+        )
+        parts.append((top, top + height))
+        page.keyboard.press("PageDown")
+    return parts
+
+
+def test_all_of_a_slide_is_shown_before_the_next(visit: Visit, site: Path) -> None:
+    page = visit(site / "03_the_fourier_shortcut.slides.html")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    longest = 0
+    for _ in range(9):
+        place, slide = page.locator("#deck-place"), page.locator(".now")
+        height, seen = slide.evaluate("e => [e.scrollHeight, e.clientHeight]")
+        bar = page.locator(".deck-bar").evaluate("e => e.getBoundingClientRect().top")
+        assert seen <= bar
+        told = re.compile("more below" if height > seen + 1 else r"^\d+ / \d+$")
+        expect(place).to_have_text(told)
+        parts = turn(page)
+        assert parts[-1][1] >= height - 1
+        assert all(below[0] < above[1] for above, below in pairwise(parts))
+        longest = max(longest, len(parts))
+    assert longest > 1
+    number = page.locator(".now").get_attribute("id")
+    page.keyboard.press("PageUp")
+    expect(page.locator(".now")).not_to_have_attribute("id", str(number))
+
+
+@pytest.mark.parametrize("width", [1024, 1280, 1920])
+def test_no_slide_cuts_code_or_output(
+    visit: Visit, site: Path, soups: dict[str, BeautifulSoup], width: int
+) -> None:
+    decks = [name for name in soups if name.endswith(".slides.html")]
+    page = visit(site / decks[0], width, java_script_enabled=False)  # all at once
+    cut = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).length"
+    for name in decks:
+        page.goto((site / name).as_uri())
+        assert page.locator(".sheet pre").evaluate_all(cut) == 0, name
 
 
 def test_answers_are_for_the_speaker(visit: Visit, site: Path) -> None:

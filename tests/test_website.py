@@ -8,7 +8,7 @@ import pytest
 from made_pictures import DOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from website.build import build, main
-from website.render import Writer
+from website.render import Writer, plain
 
 from minihyena.explore.base import STILL
 
@@ -134,6 +134,29 @@ def test_code_of_a_language_that_nobody_knows_is_shown_as_it_is(
     spoil(folder, "```klingon\nnuqneH < 1\n```")
     build(tmp_path / "site", folder, committed=True)
     assert "nuqneH &lt; 1" in (tmp_path / "site" / "02_one.html").read_text("utf-8")
+
+
+def test_a_notebook_needs_those_that_its_first_sentence_names(
+    folder: Path, tmp_path: Path
+) -> None:
+    needs = "[01 · One](01_one.ipynb), where you began. Of [two](02_one.ipynb) nothing."
+    path = folder / "02_one.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.cells[0].source += f"\n\n**Prerequisites:** {needs}"
+    nbformat.write(notebook, path)
+    build(tmp_path / "site", folder, committed=True)
+    text = (tmp_path / "site" / "index.html").read_text("utf-8")
+    assert '<b>Needs</b> <a href="01_one.html">01 · One</a></span>' in text
+
+
+def test_search_reads_words_apart_and_formulas_as_they_are_typed() -> None:
+    html = Writer(str).markdown(
+        "Of `a_b`*c*, $\\mathsf{S}_h$ and $e^{i\\theta}$.\n\n- $L \\log L < L^2$\n"
+        "- $\\tfrac n2$\n\n| one | two |\n|---|---|\n| $\\hat{x}$ | y |"
+    )
+    joined = f'<p class="label">Yours</p><pre>def f</pre>{html}'
+    words = "Yours def f Of a_bc, S_h and e^{iθ}. L log L < L^2 n/2 one two x̂ y"
+    assert plain(joined) == words
 
 
 def test_words_in_a_figure_cannot_end_or_comment_out_its_page() -> None:

@@ -167,9 +167,9 @@ def fill(page: Page, writer: Writer) -> None:
     if page.is_notebook:
         title.source = title.source.replace(f"\n{badges(page.source.name)}\n", "")
         page.promise = writer.inline(found(r"^\*(.+)\*$", title.source))
-        needs = found(r"^\*\*Prerequisites:\*\* (.+)", title.source)
+        needs = found(r"^\*\*Prerequisites:\*\* (.+?)\.(?: |$)", title.source)
         links = re.findall(r"\[[^]]+\]\(\d\d_\w+\.ipynb\)", needs)
-        page.needs = writer.inline(", ".join(links) or needs.partition(".")[0])
+        page.needs = writer.inline(", ".join(links) or needs)
         page.time = found(r"^\*\*Time:\*\* (.+?)(?:, |$)", title.source)
     page.title = found("^# (.+)", title.source).replace("`", "")
     for cell in page.cells:
@@ -199,7 +199,7 @@ def found(pattern: str, text: str) -> str:
 def sections(page: Page) -> list[list[str]]:
     """For the search: address, page, heading and words of each part."""
     parts = re.split(r'<h[1-6] id="([^"]+)">(.*?)</h[1-6]>', page.body, flags=re.S)[1:]
-    silent = r"<math.*?</math>|<script.*?</script>|<pre class=\"output.*?</pre>"
+    silent = r"<script.*?</script>|<pre class=\"output.*?</pre>"
     return [
         [
             f"{page.file}#{own}",

@@ -22,11 +22,17 @@ const middle = matchMedia("(max-width: 84rem)");
 for (const details of all(".course > details")) details.open = !narrow.matches;
 for (const details of all(".contents > details")) details.open = !middle.matches;
 
-const reach = () => {
-  for (const box of all("pre, .scroll, .formula, .stage"))
-    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
-    else box.removeAttribute("tabindex");
+const WIDE = "pre, .scroll, .formula, .stage";
+const edge = box => {
+  const hidden = box.scrollWidth - box.clientWidth;
+  if (hidden > 1) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
+  box.classList.toggle("more", hidden - box.scrollLeft > 1);
 };
+const reach = () => all(WIDE).forEach(edge);
+addEventListener("scroll", ({ target }) => {
+  if (target.matches?.(WIDE)) edge(target);
+}, true);
 addEventListener("resize", reach);
 reach();
 
@@ -94,9 +100,10 @@ function offer(figure, controls, show) {
     addEventListener("beforeprint", () => { reset(); show(states[first]); });
   }
   figure.querySelector("figcaption").role = "status";
-  make("p", box, {
+  if (controls.length > 1) make("p", box, {
     className: "away",
-    textContent: "Here one control moves at a time; in the notebook all of them do.",
+    textContent: "Here one control moves at a time, and the others go back to where " +
+      "they were first. In the notebook all of them move.",
   });
 }
 
@@ -113,11 +120,23 @@ for (const figure of all("figure:has(> script)")) near.observe(figure);
 
 const query = byId("query"), results = byId("results");
 
+const matcher = word => new RegExp(word, "iu");
+
+// Matches a part of a word; a single letter only where it stands alone.
+function pattern(word) {
+  const safe = word.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+  const letter = "[\\p{L}\\p{N}]";
+  return matcher(`^${letter}$`).test(word) ? `(?<!${letter})${safe}(?!${letter})` : safe;
+}
+
 function find(words) {
+  const each = words.map(matcher), together = matcher(words.join(" "));
   const rank = ([, title, heading, text]) => {
-    const places = [heading, title, text].map(place => place.toLowerCase());
-    const scores = words.map(word => places.findIndex(place => place.includes(word)));
-    return scores.includes(-1) ? -1 : scores.reduce((sum, place) => sum + 3 - place, 0);
+    const places = [heading, title, text];
+    const scores = each.map(word => places.findIndex(place => word.test(place)));
+    if (scores.includes(-1)) return -1;
+    const first = places.some(place => together.test(place)) ? 3 : 0;
+    return scores.reduce((sum, place) => sum + 3 - place, first);
   };
   return SECTIONS.map(section => [rank(section), section])
     .filter(([score]) => score > 0)
@@ -125,29 +144,39 @@ function find(words) {
     .map(([, section]) => section);
 }
 
-function excerpt(text, word, parent) {
-  const place = text.toLowerCase().indexOf(word);
-  if (place < 0) return parent.append(text.slice(0, 90));  // it stands in the heading
-  const start = place && Math.max(0, text.lastIndexOf(" ", place - 50) + 1);
-  parent.append(start ? "… " : "", text.slice(start, place));
-  make("mark", parent, { textContent: text.slice(place, place + word.length) });
-  parent.append(text.slice(place + word.length, place + 90));
+// Where the words stand together, or else the first of them that is there.
+function excerpt(text, words) {
+  const places = [words.join(" "), ...words].map(word => text.search(matcher(word)));
+  const place = places.find(place => place >= 0) ?? 0;
+  const start = place && text.lastIndexOf(" ", place - 50) + 1;
+  const end = text.indexOf(" ", place + 110);
+  const shown = end < 0 ? text.slice(start) : `${text.slice(start, end)} …`;
+  return start ? `… ${shown}` : shown;
+}
+
+function marked(text, words, parent) {
+  const longest = [...words].sort().reverse();  // of two that begin alike
+  const parts = text.split(matcher(`(${longest.join("|")})`));
+  for (const [place, part] of parts.entries())
+    if (place % 2) make("mark", parent, { textContent: part });
+    else parent.append(part);
 }
 
 async function search() {
   await load("search.js");
-  const words = query.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const words = query.value.split(/\s+/).filter(Boolean).map(pattern);
   const found = words.length ? find(words) : [];
   results.replaceChildren();
   results.hidden = !words.length;
   const shown = found.slice(0, 12), more = found.length > shown.length;
+  const places = found.length === 1 ? "1 place" : `${found.length} places`;
   byId("found").textContent = !words.length ? "" :
-    `${found.length} places found${more ? `, the first ${shown.length} shown` : ""}`;
+    `${places} found${more ? `, the first ${shown.length} shown` : ""}`;
   for (const [address, title, heading, text] of shown) {
     const link = make("a", make("li", results), { href: address });
-    make("b", link, { textContent: heading });
-    if (title !== heading) make("span", link, { textContent: title });
-    excerpt(text, words[0], make("span", link));
+    marked(heading, words, make("b", link));
+    if (title !== heading) marked(title, words, make("span", link));
+    marked(excerpt(text, words), words, make("span", link));
   }
   if (words.length && !found.length)
     make("li", results, { textContent: "Nothing found. Fewer or shorter words?" });
@@ -187,18 +216,38 @@ if (query) {
 // ---- slides
 
 const slides = all(".slide");
+const place = () => slides.findIndex(slide => slide.classList.contains("now"));
+
+// How far a slide goes on beyond the edge that one moves towards.
+function beyond(step) {
+  const { scrollTop, scrollHeight, clientHeight } = slides[place()];
+  return step < 0 ? scrollTop : scrollHeight - clientHeight - scrollTop;
+}
+
+function tell() {
+  const more = beyond(1) > 1;
+  byId("deck-place").textContent =
+    `${place() + 1} / ${slides.length}${more ? ", more below" : ""}`;
+  document.body.classList.toggle("unread", more);
+}
 
 function show(index) {
   const now = Math.min(Math.max(index, 0), slides.length - 1);
   slides.forEach((slide, place) => slide.classList.toggle("now", place === now));
-  byId("deck-place").textContent = `${now + 1} / ${slides.length}`;
   history.replaceState(null, "", `#slide-${now + 1}`);
   slides[now].scrollTop = 0;
   reach();
+  tell();
+}
+
+// All of a slide is shown before the next.
+function move(step) {
+  const now = slides[place()];
+  if (Math.abs(step) === 1 && beyond(step) > 1) now.scrollTop += step * 0.8 * now.clientHeight;
+  else show(place() + step);
 }
 
 if (slides.length) {
-  const place = () => slides.findIndex(slide => slide.classList.contains("now"));
   const asked = () => {
     const target = byId(decodeURIComponent(location.hash.slice(1)));
     return Math.max(0, slides.indexOf(target?.closest(".slide")));
@@ -210,14 +259,17 @@ if (slides.length) {
   document.body.classList.add("running");
   show(asked());
   addEventListener("hashchange", () => show(asked()));
+  addEventListener("scroll", tell, true);
+  const sized = new ResizeObserver(tell);
+  for (const part of all(".slide, .sheet, .notes")) sized.observe(part);
   document.addEventListener("keydown", event => {
     if (event.target.closest("select, input") || event.ctrlKey || event.altKey) return;
     if (event.key in steps) {
-      show(place() + steps[event.key]);
+      move(steps[event.key]);
       event.preventDefault();
     }
     if (event.key.toLowerCase() === "n") document.body.classList.toggle("noted");
   });
   for (const button of all("[data-step]"))
-    button.onclick = () => show(place() + Number(button.dataset.step));
+    button.onclick = () => move(Number(button.dataset.step));
 }

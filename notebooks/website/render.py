@@ -9,6 +9,7 @@ from html import escape, unescape
 from typing import Any
 
 from latex2mathml.converter import convert
+from latex2mathml.symbols_parser import convert_symbol
 from mistune import import_plugin
 from nbconvert.filters.markdown_mistune import (
     IPythonRenderer,
@@ -28,11 +29,35 @@ __all__ = ["Writer", "mathml", "plain", "slug"]
 FUNCTION = re.compile(r"(</\w+>)?((?:<msub>|<msup>)?)<mi>(log|ln|sin|cos|exp)</mi>")
 BARE = re.compile(r"\\(math\w+|text|overline)\s+(\w)")  # \mathsf S, without braces
 BIG = re.compile(r"\\[bB]ig[lr]?(?![a-zA-Z])")
+FRACTION = re.compile(r"\\[td]?frac *(\{.+?\}|\w) *(\{.+?\}|\w)")
+STYLE = re.compile(r"\\(?:math\w+|text|operatorname|left|right)\b *(?:\{(.*?)\})?")
+IN_LINE = "a|b|code|em|i|span|strong|sub|sup"  # what leaves no gap between words
 
 
 def plain(html: str) -> str:
-    """The words of some HTML."""
-    return " ".join(unescape(re.sub(r"<[^>]+>", "", html)).split())
+    """The words of some HTML, formulas as one types them."""
+    html = re.sub(
+        r'<math alttext="(.*?)".*?</math>',
+        lambda math: escape(typed(unescape(math[1]))),
+        html,
+        flags=re.S,
+    )
+    html = re.sub(rf"</?(?:{IN_LINE})\b[^>]*>", "", html)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def typed(tex: str) -> str:
+    """TeX on a line of text: n \\log n is n log n, e^{i\\theta} is e^{iθ}."""
+
+    def symbol(found: re.Match[str]) -> str:
+        known = convert_symbol(found[0])
+        return chr(int(known, 16)) if known else found[1]
+
+    tex = FRACTION.sub(r"\1/\2", STYLE.sub(r"\1", BIG.sub("", tex)))
+    tex = re.sub(r"\\q?quad\b|\\[^a-zA-Z]", " ", tex)
+    tex = re.sub(r"\\([a-zA-Z]+)", symbol, tex)
+    tex = re.sub(r"([\u0300-\u036f]) *\{?(\w)\}?", r"\2\1", tex)  # a hat or a bar
+    return re.sub(r"\{(.)\}", r"\1", tex)
 
 
 def slug(text: str) -> str:

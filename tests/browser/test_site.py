@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -231,6 +232,25 @@ def test_a_word_that_only_a_heading_has_marks_nothing_else(
     assert {each.lower() for each in marked} <= {word}
 
 
+def test_search_marks_every_word_and_finds_what_stands_in_a_formula(
+    visit: Visit, site: Path
+) -> None:
+    page = visit(site / "index.html", width=400)
+    box = page.get_by_placeholder("Search the course")
+    expect(box).to_be_visible()
+    results, first = page.locator("#results"), page.locator("#results li").first
+    box.fill("causal convolution")
+    expect(results.locator("mark", has_text="causal").first).to_be_visible()
+    expect(results.locator("mark", has_text="convolution").first).to_be_visible()
+    box.fill("n log n")
+    expect(first.locator("mark", has_text="log").first).to_be_visible()
+    marked = results.locator("mark").all_inner_texts()
+    assert {each.lower() for each in marked} == {"n", "log"}
+    expect(first).to_contain_text("O(n log n)")
+    box.fill("λ^2 u_{t-2}")
+    expect(first).to_contain_text("y_t = u_t + λ u_{t-1} + λ^2 u_{t-2}")
+
+
 def test_search_says_when_there_is_nothing(visit: Visit, site: Path) -> None:
     page = visit(site / "index.html")
     page.get_by_label("Search").fill("zzyzx")
@@ -299,6 +319,7 @@ def test_a_picture_is_drawn_when_it_comes_near_and_its_controls_move_it(
     hands.set("signal", "cosine")
     figure.get_by_label("Signal").select_option(label="cosine")
     expect(caption).to_have_text(hands.describe())  # the bin went back
+    expect(figure).to_contain_text("the others go back to where they were first")
 
     hands.reset()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -306,6 +327,24 @@ def test_a_picture_is_drawn_when_it_comes_near_and_its_controls_move_it(
     expect(figure.locator(".stage img")).to_be_visible()
     expect(plot).to_be_hidden()
     expect(caption).to_have_text(hands.describe())
+
+
+def test_a_picture_that_is_wider_than_a_phone_says_so(
+    visit: Visit, moving: Path
+) -> None:
+    page = visit(moving / "99_hands.html", width=400)
+    stage = page.locator(".stage.drawn")
+    hint = "e => getComputedStyle(e, '::before').content"
+    veil = "e => getComputedStyle(e).maskImage"
+    expect(stage).to_have_attribute("tabindex", "0")
+    assert "sideways" in stage.evaluate(hint)
+    assert "gradient" in stage.evaluate(veil)
+    stage.evaluate("e => e.scrollLeft = e.scrollWidth")
+    expect(stage).not_to_have_class(re.compile("more"))
+    assert stage.evaluate(veil) == "none"
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(stage).not_to_have_attribute("tabindex", "0")
+    assert stage.evaluate(hint) == "none"
 
 
 def test_a_page_of_a_widget_stays_light(moving: Path) -> None:
@@ -322,7 +361,7 @@ def test_slides_are_shown_one_by_one(visit: Visit, site: Path) -> None:
     shown = page.locator(".slide:visible")
     expect(shown).to_have_count(1)
     expect(shown.locator("h1")).to_have_text("05 · Gating: making a convolution listen")
-    page.keyboard.press("ArrowRight")
+    turn(page)
     expect(page.locator("#deck-place")).to_have_text(re.compile("^2 / "))
     expect(shown).to_have_attribute("id", "slide-2")
     page.keyboard.press("End")
@@ -331,6 +370,51 @@ def test_slides_are_shown_one_by_one(visit: Visit, site: Path) -> None:
     expect(shown).to_have_attribute("id", f"slide-{last - 1}")
     page.reload()
     expect(shown).to_have_attribute("id", f"slide-{last - 1}")
+
+
+def turn(page: Page) -> list[tuple[int, int]]:
+    """Go to the next slide; the parts (top, bottom) that were seen of this one."""
+    number, parts = page.locator(".now").get_attribute("id"), []
+    while page.locator(".now").get_attribute("id") == number:
+        top, height = page.locator(".now").evaluate(
+            "e => [e.scrollTop, e.clientHeight]"
+        )
+        parts.append((top, top + height))
+        page.keyboard.press("PageDown")
+    return parts
+
+
+def test_all_of_a_slide_is_shown_before_the_next(visit: Visit, site: Path) -> None:
+    page = visit(site / "03_the_fourier_shortcut.slides.html")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    longest = 0
+    for _ in range(9):
+        place, slide = page.locator("#deck-place"), page.locator(".now")
+        height, seen = slide.evaluate("e => [e.scrollHeight, e.clientHeight]")
+        bar = page.locator(".deck-bar").evaluate("e => e.getBoundingClientRect().top")
+        assert seen <= bar
+        told = re.compile("more below" if height > seen + 1 else r"^\d+ / \d+$")
+        expect(place).to_have_text(told)
+        parts = turn(page)
+        assert parts[-1][1] >= height - 1
+        assert all(below[0] < above[1] for above, below in pairwise(parts))
+        longest = max(longest, len(parts))
+    assert longest > 1
+    number = page.locator(".now").get_attribute("id")
+    page.keyboard.press("PageUp")
+    expect(page.locator(".now")).not_to_have_attribute("id", str(number))
+
+
+@pytest.mark.parametrize("width", [1024, 1280, 1920])
+def test_no_slide_cuts_code_or_output(
+    visit: Visit, site: Path, soups: dict[str, BeautifulSoup], width: int
+) -> None:
+    decks = [name for name in soups if name.endswith(".slides.html")]
+    page = visit(site / decks[0], width, java_script_enabled=False)  # all at once
+    cut = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).length"
+    for name in decks:
+        page.goto((site / name).as_uri())
+        assert page.locator(".sheet pre").evaluate_all(cut) == 0, name
 
 
 def test_answers_are_for_the_speaker(visit: Visit, site: Path) -> None:

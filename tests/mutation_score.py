@@ -3,6 +3,7 @@
 python tests/mutation_score.py [--folder FOLDER]: FOLDER holds `mutants`. A mutant that
 makes a test wait too long counts as killed; one that no test reaches does not. The
 survivors are listed with what was changed in them (`mutmut show NAME` says it, too).
+A function that another one made at import is never exchanged: its mutants survive.
 With --draw N only the names of N mutants of lesson checks are printed, to be run.
 """
 

@@ -79,7 +79,7 @@ def filter_spectrum(u: Tensor, h: Tensor, skip: Tensor | None = None) -> Spectru
     """
     check_conv(u, h, skip)
     work = _work(u, h)
-    skip = None if skip is None else skip.detach().to(work)
+    skip = None if skip is None else skip.detach()
     return fast_conv.transform(u.to(work), h.detach().to(work), skip)
 
 

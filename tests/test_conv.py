@@ -320,6 +320,8 @@ def test_a_half_precision_signal_meets_a_float32_filter(method: str) -> None:
     y = causal_conv(u.bfloat16(), h, skip, method)
     assert y.dtype == torch.bfloat16
     assert_near(y, by_numpy(u.bfloat16(), h, skip), 0.51 * 2**-7)
+    bare = causal_conv(u.bfloat16(), h, method=method)
+    assert_near(bare, by_numpy(u.bfloat16(), h, None), 0.51 * 2**-7)
 
 
 @every_method

@@ -117,7 +117,8 @@ properties: $(READY)
 
 mutants: $(BESIDE)/mutmut/.ready
 	$(MUTMUT) 'minihyena.[!l]*'
-	$(MUTMUT) $$($(SCORE) --draw $(DRAW) --seed $(SEED))
+	names=$$($(SCORE) --draw $(DRAW) --seed $(SEED)); \
+	  [ -z "$$names" ] || $(MUTMUT) $$names
 	$(SCORE)
 
 package: $(READY)

@@ -43,6 +43,8 @@ class Parser(argparse.ArgumentParser):
         """argparse asks the parser of a command, which knows the options, for this."""
         found, unknown = super().parse_known_args(*args)
         for word in unknown:
+            if not word.startswith("-"):
+                self.error(f"one word too many, {word!r}: put texts in quotes")
             try:
                 choose("option", word.partition("=")[0], self._option_string_actions)
             except ValueError as error:

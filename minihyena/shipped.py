@@ -1,11 +1,12 @@
 """What comes with the package beside its code: notebooks, trained models, results."""
 
 import os
-import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+
+from minihyena.files import write_whole
 
 __all__ = ["copy_notebooks", "open_lab", "shipped"]
 
@@ -21,9 +22,9 @@ def shipped(name: str) -> Path:
 
 
 def copy_notebooks(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Copy the course and Lab's settings to `folder`: the notebooks new and kept there.
+    """Copy the course to `folder`: the notebooks that are new and those kept there.
 
-    A notebook that is there already is never touched: it may hold somebody's work.
+    One that is there already is never touched: it may hold somebody's work.
     Raises OSError for a folder that cannot be written.
     """
     source = shipped("notebooks")
@@ -32,9 +33,7 @@ def copy_notebooks(folder: Path) -> tuple[list[Path], list[Path]]:
         copy = folder / path.relative_to(source)
         (kept if copy.exists() else new).append(copy)
         if not copy.exists():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
-    shutil.copytree(shipped(SETTINGS), folder / SETTINGS, dirs_exist_ok=True)
+            write_whole(copy, path.read_bytes())
     return new, kept
 
 
@@ -52,5 +51,5 @@ def open_lab(folder: Path) -> int:
     lab += [f"--LabApp.default_url=/lab/tree/{FIRST}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         lab += ["--allow-root"]
-    settings = str(folder.resolve() / SETTINGS)
+    settings = str(shipped(SETTINGS))
     return subprocess.call(lab, env={**os.environ, "JUPYTER_CONFIG_PATH": settings})

@@ -70,4 +70,6 @@ if __name__ == "__main__":
             if file.startswith(LESSONS)
             for name in ends
         ]
-        print(*random.Random(options.seed).sample(checks, options.draw))
+        print(
+            *random.Random(options.seed).sample(checks, min(options.draw, len(checks)))
+        )

@@ -426,6 +426,7 @@ def test_an_error_is_one_readable_line_and_exit_code_1(
             "unknown option '--promt'; known, nearest first: --prompt",
         ),
         ("sample --top-k x", "invalid int value: 'x'"),
+        ("sample --prompt The cat", "one word too many, 'cat': put texts in quotes"),
     ],
 )
 def test_bad_usage_is_exit_code_2(

@@ -35,6 +35,7 @@ def test_work_that_is_already_there_is_never_overwritten(
     mine.write_text("my answers")
     assert main(["notebooks", str(tmp_path)]) == 0
     assert mine.read_text() == "my answers"
+    assert not (tmp_path / ".jupyter").exists(), "it may be somebody's own"
     assert "16 notebooks copied" in (told := capsys.readouterr().out)
     assert "1 were there and stay as they are" in told
     assert shipped.copy_notebooks(tmp_path)[0] == []  # and once more: all of them stay

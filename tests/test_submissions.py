@@ -80,6 +80,9 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     magic = json.loads(json.dumps(A1))
     magic["cells"].insert(0, new_cell("%matplotlib inline\n!pip list\n?print\nu?"))
     magic["cells"].insert(1, new_cell("def broken(:\n"))
+    asks = "%matplotlib inline\nfrom __future__ import annotations\nfrom math import *"
+    pieces = "".join(cell(magic, "pieces")["source"])
+    cell(magic, "pieces")["source"] = f"{asks}\n{pieces}  # is this right?\n"
     hand_in(magic, folder / "magic.ipynb")
     hand_in(A1, folder / "twice" / "A1.ipynb")
     hand_in(A1, folder / "twice" / "again" / "A1 final.ipynb")
@@ -340,6 +343,15 @@ def test_a_teachers_parameters_change_the_cases(tmp_path: Path) -> None:
         mine.write_text(text)
         words = ["grade", tmp_path / "in", "--parameters", mine, "--out", tmp_path]
         assert main([str(word) for word in words]) == 1, complaint
+
+
+def test_a_secret_that_is_empty_is_not_taken_for_the_public_one(
+    tmp_path, capsys, monkeypatch
+) -> None:
+    assert main(["grade", str(tmp_path), "--seed", ""]) == 1
+    monkeypatch.setenv("MINIHYENA_SEED", "")
+    assert main(["grade", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.count("the seed is empty") == 2
 
 
 def test_a_place_that_is_not_there_or_empty_is_an_error(tmp_path, capsys) -> None:

@@ -98,8 +98,9 @@ if __name__ == "__main__":
         away = Path(made)
         python = environment(Path(wheel).resolve(), chosen, away)
         path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-        clean |= {"PATH": path, "JUPYTER_CONFIG_PATH": str(away / "course/.jupyter")}
+        ours = "PYTHON", "JUPYTER"
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+        clean |= {"PATH": path}
         try_commands(python, away, clean)
         try_notebooks(python, away, clean)
     print("the package does all it promises")

@@ -229,15 +229,15 @@ class Explorer(W.VBox):  # type: ignore[misc]
 
     def redraw(self) -> None:
         """Ask the learner's object again and draw what it says."""
-        try:  # may wait for the learner's object, so without the lock
-            self._compute()
+        try:
+            self._compute()  # may wait for the learner's object, so without the lock
+            with self._lock:
+                with self.figure.batch_update():
+                    self._draw()
+                self._say()
         except Exception:
             self.add_class("mh-stale")
             raise
-        with self._lock:
-            with self.figure.batch_update():
-                self._draw()
-            self._say()
 
     def _say(self) -> None:
         """All the words: in the picture, above it and below."""

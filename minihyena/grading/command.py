@@ -26,7 +26,11 @@ COLUMNS = {"grades": feedback.COLUMNS, "totals": feedback.TOTALS}
 def run_grade(options: argparse.Namespace) -> int:
     """Grade all of it; the tables grow with each submission."""
     tasks = _with_parameters(options.parameters)
-    seed = options.seed or os.environ.get("MINIHYENA_SEED", PUBLIC)
+    seed = options.seed
+    if seed is None:
+        seed = os.environ.get("MINIHYENA_SEED", PUBLIC)
+    if not seed:
+        raise ValueError("the seed is empty: is a variable of the shell not set?")
     if options.assignment is not None:
         choose("assignment", options.assignment, tasks)
     marks = {} if options.marks is None else read_marks(options.marks)

@@ -89,10 +89,9 @@ class Submission:
                     queue += new
         statements = [self._statements[number] for number in sorted(taken)]
         futures = [one for one in self._statements if "__future__" in one.imported]
-        statements = [*futures, *statements]
         unknown = needed - self._bound.keys() - vars(builtins).keys()
-        if unknown:  # perhaps a star brings them
-            statements = [*self._stars, *statements]
+        stars = self._stars if unknown else []  # perhaps a star brings them
+        statements = [*futures, *stars, *statements]
         own = self._bound.keys()
         fault = _forbidden(statements, library, frozenset(forbidden), own)
         notes = [
@@ -338,10 +337,13 @@ def _parse(source: str) -> ast.Module:
         return ast.parse("\n".join(lines))
 
 
+HELP = re.compile(r"\s*[\w.*]+\?{1,2}\s*")  # IPython's: name?
+
+
 def _without_magic(line: str) -> str:
     indent = line[: len(line) - len(line.lstrip())]
     name, equals, rest = line.partition("=")
-    magic = line.lstrip()[:1] in ("%", "!", "?") or line.rstrip().endswith("?")
+    magic = line.lstrip()[:1] in ("%", "!", "?") or HELP.fullmatch(line)
     if equals and name.strip().isidentifier() and rest.lstrip()[:1] in ("%", "!"):
         return f"{indent}{name.strip()} = None"
     return f"{indent}pass" if magic else line

@@ -122,6 +122,7 @@ mutants: $(BESIDE)/mutmut/.ready
 	$(SCORE)
 
 package: $(READY)
+	@rm -rf dist
 	@$(RUN) build --outdir dist
 	$(VENV)/bin/python tests/try_package.py dist/*.whl $(PYTHON)
 

@@ -1,6 +1,7 @@
 """The command line, python -m minihyena: from a text to a model to a text, and more."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +19,10 @@ from minihyena.processes import is_first, processes
 from minihyena.train_command import LATEST
 from minihyena.training import Record
 
-FAULTS = ValueError, OSError, TypeError, RuntimeError, MemoryError, ImportError
+FAULTS = (
+    *(ValueError, ArithmeticError, TypeError, RuntimeError),
+    *(OSError, MemoryError, ImportError),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.command(options))
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever reads this, as `| head` does, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except FAULTS as error:
         print(f"minihyena: {error}", file=sys.stderr)
         return 1
@@ -183,8 +190,7 @@ def run_experiment(options: argparse.Namespace) -> int:
             print(f"{one.name:16}{sizes}  {one.question}")
         return 0
     chosen = choose("experiment", options.name, experiments.EXPERIMENTS)
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    use_threads(options.threads)
     with processes(options.device) as device:
         made: Any = experiments.EXPERIMENTS[chosen]
         made = replace(made, training=replace(made.training, device=device))
@@ -219,13 +225,12 @@ def run_bench(options: argparse.Namespace) -> int:
     """Measure the suites, print a table and write SUITE.json as the rows come in."""
     from minihyena import benchmark, subjects
 
-    threads = torch.get_num_threads() if options.threads is None else options.threads
-    given = [options.lengths, options.batch, options.width, [threads]]
+    given = [options.lengths, options.batch, options.width]
     if min(number for numbers in given for number in numbers or [1]) < 1:
-        raise ValueError("--lengths, --batch, --width and --threads must be positive")
+        raise ValueError("--lengths, --batch and --width must be positive")
     if options.rounds < 5:
         raise ValueError("--rounds must be at least 5")
-    torch.set_num_threads(threads)
+    use_threads(options.threads)
     check_device(options.device)
     options.out.mkdir(parents=True, exist_ok=True)  # fails now, not at the end
     if options.suite == "race":
@@ -245,6 +250,15 @@ def run_bench(options: argparse.Namespace) -> int:
                     benchmark.save(benchmark.run(rows), options.out / (name + ending))
         print(f"written to {options.out / (name + ending)}")
     return 0
+
+
+def use_threads(number: int | None) -> None:
+    """Let torch compute in so many threads; far too many would end the process."""
+    if number is not None:
+        most = os.cpu_count() or 1
+        if not 1 <= number <= most:
+            raise ValueError(f"--threads must be 1 to {most} here; got {number}")
+        torch.set_num_threads(number)
 
 
 def run_race(path: Path) -> int:
@@ -274,8 +288,9 @@ def run_notebooks(options: argparse.Namespace) -> int:
     """Copy the notebooks, leave those alone that are there, say how to open them."""
     folder: Path = options.folder
     new, kept = shipped.copy_notebooks(folder)
-    print(f"{len(new)} notebooks copied to {folder}", end="")
-    print(f", {len(kept)} were there and stay as they are" if kept else "")
+    print(f"notebooks copied to {folder}: {len(new)}")
+    if kept:
+        print(f"there before, and left as they were: {len(kept)}")
     if options.lab:
         return shipped.open_lab(folder)
     print(f'to open them: python -m minihyena notebooks "{folder}" --lab')

@@ -24,7 +24,7 @@ Operator = Callable[[Tensor], Any]
 BACKGROUNDS = (1.0, 2.0, 4.0) * 4  # how loud: some gates open to loud inputs only
 AT_ONCE = 64  # sequences in one call
 # What an operator says to float64 if its own numbers are float32, or to another width.
-REFUSALS = (TypeError, ValueError, RuntimeError)
+REFUSALS = (TypeError, ValueError, RuntimeError, LookupError, AssertionError)
 # eps to this power, times the largest number: of a channel, of all (they were mixed).
 WITHIN, ACROSS = 2 / 3, 5 / 6
 
@@ -107,11 +107,12 @@ def audit(
     what is no tensor.
     """
     least = min(length, width, len(backgrounds), (2 if vocab is None else vocab) - 1)
-    if least < 1 or not 0 <= (tolerance or 0) < float("inf"):
+    sizes = [tolerance or 0, *backgrounds]
+    if least < 1 or not all(0 <= size < float("inf") for size in sizes):
         raise ValueError(
-            f"an audit takes length, width, backgrounds of 1 and vocab of 2 at least, "
-            f"and a finite tolerance of 0 at least; got {length}, {width}, "
-            f"{len(backgrounds)}, {vocab} and {tolerance}"
+            f"an audit takes length and width of 1 and vocab of 2 at least, one "
+            f"background, and finite backgrounds and tolerance of 0 at least; got "
+            f"{length}, {width}, {vocab}, {[*backgrounds]} and {tolerance}"
         )
     shape = (length,) if vocab else (length, width)
     drawn = [
@@ -181,12 +182,16 @@ def _beside(op: Operator, probes: Tensor) -> Tensor:
 class _Narrowest(TorchFunctionMode):
     """Watches calls of torch: `dtype` is the least precise that sequences were put in.
 
-    They have the batch in front; what has not is a constant, and exact as it is.
+    They have the batch in an axis, alone or folded with others; what has not is a
+    constant, and exact as it is. A batch of 1 says nothing.
     """
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
-        self.dtype, self.batch = dtype, 0
+        self.dtype, self.batch = dtype, 1
+
+    def has_batch(self, shape: torch.Size) -> bool:
+        return any(size % self.batch == 0 for size in shape)
 
     def see(self, y: Tensor) -> None:
         self.dtype = max(self.dtype, y.dtype, key=_eps)
@@ -194,11 +199,13 @@ class _Narrowest(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        made = func(*args, **(kwargs or {}))
-        if _real(made) and made.shape[:1] == (self.batch,):
-            widths = [_eps(x.dtype) for x in args if _real(x)]
-            if min(widths, default=1.0) < _eps(made.dtype):
-                self.see(made)
+        kwargs = kwargs or {}
+        made = func(*args, **kwargs)
+        held = args[0] if func is Tensor.__setitem__ else made
+        if self.batch > 1 and _real(held) and self.has_batch(held.shape):
+            given = [_eps(x.dtype) for x in (*args, *kwargs.values()) if _real(x)]
+            if min(given, default=1.0) < _eps(held.dtype):
+                self.see(held)
         return made
 
 
@@ -250,10 +257,11 @@ def _answer(op: Operator, probes: Tensor, watch: _Narrowest) -> Tensor:
             f"the operator gave a {type(y).__name__}, not a tensor: wrap it, as in "
             "lambda u: op(u)[0]"
         )
-    if y.shape[:2] != probes.shape[:2]:
+    if y.shape[:2] != probes.shape[:2] or not y.numel():
         raise ValueError(
             f"the operator turned {tuple(probes.shape)} into {tuple(y.shape)}; it must "
-            f"keep batch and length, {tuple(probes.shape[:2])}, in front"
+            f"keep batch and length, {tuple(probes.shape[:2])}, in front, and give a "
+            "channel at least"
         )
     if _real(y):
         watch.see(y)

@@ -171,7 +171,7 @@ def check_device(name: str) -> None:
     except RuntimeError:
         choose("device", name, ["cpu", "cuda", "mps"])
     try:
-        torch.empty(0, device=name)
+        torch.zeros((), device=name).item()  # "meta" has no numbers to give back
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         reason = str(error).splitlines()[0]
         raise ValueError(

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -39,7 +40,7 @@ def write_whole(path: Path | str, content: bytes) -> None:
     Raises OSError (a full disk, a folder that cannot be written): the old file stays.
     """
     path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}.part")
     try:
         write_through(draft, content)
         draft.replace(path)

@@ -115,6 +115,8 @@ class HyenaOperator(RecurrenceMixer):
     def convolutions(self, length: int) -> list[tuple[Tensor | None, Tensor | None]]:
         """The filter (D, length) and skip (D,) before each of the N gates."""
         filters: list[Any] = [*self.long_filters(length)]
+        if len(filters) != (asked := self.config.long_filters):
+            raise ValueError(f"{len(filters)} long filters where there must be {asked}")
         skips = [None] * len(filters) if self.skips is None else [*self.skips]
         if self.config.convention == "reference":  # the first filter is the identity
             filters, skips = [None, *filters], [None, *skips]

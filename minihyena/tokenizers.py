@@ -30,9 +30,9 @@ def known(ids: Tensor | Sequence[int], vocab_size: int) -> list[int]:
     """The ids as numbers; ValueError unless all of them are below `vocab_size`."""
     numbers = [int(i) for i in ids]
     if strangers := {i for i in numbers if not 0 <= i < vocab_size}:
-        raise ValueError(
-            f"ids {sorted(strangers)} stand for nothing; there are {vocab_size}"
-        )
+        some = ", ".join(map(str, sorted(strangers)[:8]))
+        more = ", ..." * (len(strangers) > 8)
+        raise ValueError(f"ids {some}{more} stand for nothing; there are {vocab_size}")
     return numbers
 
 

@@ -25,6 +25,7 @@ from minihyena.training import Diverged, Record, Training
 __all__ = ["LATEST", "add_options", "now", "run_train"]
 
 LATEST = Path("runs/latest.safetensors")
+YEAR = 365 * 24 * 3600  # s
 CHANGES = (  # options that change a plan: as Plan.changed names them
     "corpus",
     "tokenizer",
@@ -221,8 +222,9 @@ def now(first: Record, record: Record, progress: float) -> str:
     seconds = record.seconds - first.seconds
     if seconds > 0:
         parts.append(f"{(record.tokens - first.tokens) / seconds:,.0f} tokens/s")
-        left = round(record.seconds * (1 / progress - 1))
-        parts.append(f"{timedelta(seconds=left)} left")
+        left = record.seconds * (1 / progress - 1)
+        if left < YEAR:
+            parts.append(f"{timedelta(seconds=round(left))} left")
     return ", ".join(parts)
 
 
@@ -261,7 +263,7 @@ def _write(run: Training, plan: Plan, out: Path, began: str) -> None:
         **provenance(),
     }
     checkpoints.save(out, model, corpus.tokenizer, notes)
-    chosen = "" if out == LATEST else f" --checkpoint {out}"
+    chosen = "" if out == LATEST else f' --checkpoint "{out}"'
     print(f"written to {out}; python -m minihyena sample{chosen} lets it write")
 
 

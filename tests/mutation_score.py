@@ -35,18 +35,18 @@ def score(folder: Path) -> None:
     """Print the table, then the survivors."""
     total, survivors = Counter[str](), list[str]()
     print("| file | mutants | run | killed | of those run |\n|---|---|---|---|---|")
-    for name, codes in found(folder).items():
+    for file, codes in found(folder).items():
         seen = {name: code for name, code in codes.items() if code not in UNSEEN}
         killed = sum(code in KILLED for code in seen.values())
         survivors += [name for name, code in seen.items() if code not in KILLED]
         total += Counter(mutants=len(codes), run=len(seen), killed=killed)
         if seen:
-            print(f"| `{name}` | {line(len(codes), len(seen), killed)} |")
+            print(f"| `{file}` | {line(len(codes), len(seen), killed)} |")
     print(f"| all | {line(total['mutants'], total['run'], total['killed'])} |")
     for name in survivors:
         show = [sys.executable, "-m", "mutmut", "show", name]
         shown = subprocess.run(show, cwd=folder, capture_output=True, text=True).stdout
-        changed = [line for line in shown.splitlines() if line[:1] in "-+"]
+        changed = [text for text in shown.splitlines() if text[:1] in "-+"]
         print(name, *changed[2:], sep="\n    ")
 
 

@@ -239,10 +239,21 @@ def filled(u: Tensor) -> Tensor:
     return y
 
 
+def by_hand(u: Tensor) -> Tensor:
+    kept = torch.zeros(len(u), u.shape[1], WIDTH)  # in float32, and read in float64
+    kept[:] = u
+    return by_fft(kept.double())
+
+
 @pytest.mark.parametrize(
     "op",
     [
         filled,
+        by_hand,
+        lambda u: by_fft(u.mT.float().mT).double(),
+        lambda u: by_fft(u.transpose(0, 1).float().transpose(0, 1)).double(),
+        lambda u: by_fft(u.reshape(-1, WIDTH).float().reshape(u.shape)).double(),
+        lambda u: by_fft(torch.mean(input=u[None], dim=0, dtype=torch.float32)) + 0 * u,
         lambda u: by_fft(torch.zeros(u.shape).copy_(u)).double(),
         lambda u: by_fft(u.float()).double(),
         lambda u: u + by_fft(u.to(torch.float32)),
@@ -334,6 +345,11 @@ def test_randomness_is_refused_however_small(dtype: torch.dtype) -> None:
         audit(op, LENGTH, WIDTH, generator=seeded())
 
 
+def wants_three(u: Tensor) -> Tensor:
+    assert u.shape[-1] == 3, "three channels"
+    return u
+
+
 @pytest.mark.parametrize(
     ("op", "error", "message"),
     [
@@ -343,6 +359,9 @@ def test_randomness_is_refused_however_small(dtype: torch.dtype) -> None:
         (nn.Dropout(0.5), ValueError, "two answers, .* apart: call .eval"),
         (lambda u: u - u.mean(0), ValueError, "rows of a batch must not read"),
         (nn.Linear(3, 3), ValueError, r"refused .* \(9, 8, 8\).* width= ask.*multipl"),
+        (lambda u: u[:, [9]], ValueError, "refused .*length= and width= ask"),
+        (wants_three, ValueError, "refused .*: three channels"),
+        (lambda u: u[..., :0], ValueError, r"\(9, 8, 0\).*a channel at least"),
     ],
 )
 def test_what_cannot_be_audited_is_refused_with_the_reason(
@@ -358,6 +377,7 @@ def test_what_cannot_be_audited_is_refused_with_the_reason(
         {"length": 0},
         {"width": 0},
         {"backgrounds": ()},
+        *({"backgrounds": (1.0, x)} for x in (-1.0, float("nan"), float("inf"))),
         *({"vocab": v} for v in (1, 0, -3)),
         *({"tolerance": x} for x in (-1.0, float("nan"), float("inf"))),
     ],

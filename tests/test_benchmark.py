@@ -245,7 +245,8 @@ def test_the_slowest_token_is_told_beside_the_mean(
         (["--lengths", "8", "0"], "must be positive"),
         (["--width", "-1"], "must be positive"),
         (["--batch", "0"], "must be positive"),
-        (["--threads", "0"], "must be positive"),
+        (["--threads", "0"], "--threads must be 1 to "),
+        (["--threads", "1000000000"], " here; got 1000000000"),
         (["--device", "abacus"], "unknown device 'abacus'; known"),
     ],
 )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 import minihyena
 from minihyena import checkpoints, run_files, runs, train_command
 from minihyena.__main__ import main
-from minihyena.files import only_here
+from minihyena.files import only_here, write_whole
 from minihyena.presets import Plan
 from minihyena.run_log import read_log
 from minihyena.training import Record
@@ -57,7 +58,7 @@ def test_a_model_is_trained_then_writes(
     assert teach(text, out, *options) == 0
     printed = capsys.readouterr().out
     assert f"{mixer}, " in printed
-    assert f"--checkpoint {out}" in printed
+    assert f'--checkpoint "{out}"' in printed
     curve = re.findall(r"^ +(\d+) +[\d,]+ +[\d.]+ +[\d.]+ +([\d.]+)$", printed, re.M)
     assert [int(step) for step, _ in curve] == [100, 200]
     first, last = (float(loss) for _, loss in curve)
@@ -304,6 +305,8 @@ def test_the_bar_tells_speed_and_time_left(
         " step 5, loss 1.500, 50 tokens/s, 0:00:54 left"
     )
     assert train_command.now(first, first, 0.1) == " step 1, loss 2.000"
+    endless = train_command.now(first, later, 1e-14)
+    assert endless.endswith("50 tokens/s"), "of years, nothing is told"
 
 
 def test_tensorboard_files_hold_every_step_once(
@@ -378,6 +381,7 @@ def test_a_divergence_is_told_and_the_last_good_model_kept(
         ("train --corpus {text} --depth 0", "depth must be at least 1; got 0"),
         ("train --corpus {text} --length 99999", "of length 99999 needs 100000"),
         ("train --corpus {text} --device cuda:77", "device 'cuda:77' cannot be used"),
+        ("train --corpus {text} --device meta", "device 'meta' cannot be used"),
         ("train --corpus {text} --device gpu", "unknown device 'gpu'; known, "),
         ("train --corpus {text} --steps 1 --out {folder}", "is a folder; name a file"),
         ("train --corpus {text} --steps 1 --out {text}/model", "laughs.txt"),
@@ -461,6 +465,25 @@ def test_it_runs_as_a_module_and_hands_on_the_exit_code(tmp_path: Path) -> None:
     assert run.returncode == 1
     assert run.stderr.startswith("minihyena: no checkpoint none")
     assert run.stdout == ""
+
+
+def test_two_threads_that_write_one_file_leave_it_whole(tmp_path: Path) -> None:
+    path, contents = tmp_path / "file", [b"a" * 99_999, b"b" * 99_999]
+    with ThreadPoolExecutor(2) as pool:
+        [*pool.map(lambda content: write_whole(path, content), 20 * contents)]
+    assert path.read_bytes() in contents
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_who_has_read_enough_may_close_the_pipe() -> None:
+    command = [sys.executable, "-m", "minihyena", "experiment"]
+    into, out = subprocess.PIPE, subprocess.Popen
+    with out(command, stdout=into, stderr=into, cwd=Path(__file__).parents[1]) as run:
+        assert run.stdout
+        assert run.stderr
+        run.stdout.close()
+        assert run.stderr.read() == b""
+    assert run.returncode == 1
 
 
 def test_a_file_of_few_letters_takes_any_text(

@@ -331,6 +331,12 @@ def test_every_curve_differs_from_its_neighbours_by_more_than_its_colour(explore
     assert len(looks) >= 2 or bars
 
 
+def test_an_explorer_that_cannot_begin_leaves_no_widget_behind(alone):
+    with pytest.raises(ZeroDivisionError):
+        TokenMixer(lambda u: u * (1 / 0))
+    assert not widget_module._instances
+
+
 def test_an_error_is_told_on_the_status_line_and_still_raised():
     calls = {"broken": False}
 

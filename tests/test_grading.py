@@ -11,6 +11,8 @@ from handed_in import BANK, QUICK, hand_in, notebook, told_of, with_answer
 
 from minihyena import causal_conv
 from minihyena.grading import Boxes, Limits, assignment, assignments, grade, read
+from minihyena.grading.grading import PartResult
+from minihyena.grading.parts import Verdict
 from minihyena.grading.submission import Cell, Submission
 
 ALL = pytest.mark.parametrize("id", assignments)
@@ -192,6 +194,35 @@ def answer(u):
     values = [scale(helper()) for _ in u]
     return doubled(values) if known.pi > 3 else f"{never}"
 '''
+
+
+def sliced(source):
+    submission = Submission("x", Path("x"), "A1", (Cell("", source, True),))
+    return submission.program(["answer"])
+
+
+def test_a_fault_that_parsing_does_not_find_has_its_line_and_costs_the_whole_cell():
+    source = (
+        "def answer(u):\n    return u\n\ndef f():\n    # one\n    y = 1\n\n    global y"
+    )
+    fault = sliced(source).fault
+    assert "a cell that Python cannot read: code cell 1, line 8: name 'y' is" in fault
+
+
+def test_only_lines_that_python_cannot_read_are_taken_for_magics():
+    said = 'def answer(u):\n    """Doc\n%is a text, as is\nthis?\n    """\n    return u'
+    program = sliced(f"%time\n{said}\nu?")
+    assert not program.fault
+    assert "%is a text, as is\nthis?\n" in program.text
+    assert "over 100 lines that only IPython" in sliced("%a\n" * 101 + said).fault
+    assert not sliced("%a\r\n" * 99 + said).fault
+
+
+def test_what_is_told_of_a_part_is_one_line():
+    part = assignment("A1").parts[0]
+    assert PartResult(part, (), 0.0, "one\ntwo").told == "one"
+    found = [Verdict(part.properties[0], said) for said in ("", "a\nb", "c", "a\nd")]
+    assert PartResult(part, tuple(found), 0.0).told == "a; c"
 
 
 def test_a_function_finds_all_that_it_needs_and_nothing_else(boxes):

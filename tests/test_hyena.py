@@ -240,7 +240,7 @@ def test_a_filter_of_ones_own_with_too_few_or_too_many_orders_is_refused(
 ) -> None:
     op = operator(HyenaConfig(3, convention))
     op.filter = ImplicitConfig().build(WIDTH, orders, LONGEST).double()
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match=f"{orders} long filters where"):
         op(draw(1, 5, WIDTH))
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from minihyena import (
     filter_families,
     mixers,
 )
+from minihyena.model import no_larger
 from minihyena.vector_model import VectorModel
 
 TRAINED = ImplicitConfig(train_positions=True, train_decay=True, weight_decay=0.3)
@@ -348,3 +350,15 @@ def test_every_number_of_a_model_of_vectors_is_trained_once() -> None:
     model = vectors()
     grouped = [p for g in model.parameter_groups(0.1, 0.1) for p in g["params"]]
     assert len(grouped) == len(set(grouped)) == len(list(model.parameters()))
+
+
+def test_what_another_thread_builds_is_not_counted_against_a_file() -> None:
+    """A notebook may build a model while a checkpoint is being read."""
+    built = list[nn.Module]()
+    with no_larger({"weight": torch.zeros(2)}):
+        thread = Thread(target=lambda: built.append(nn.Linear(30, 30)))
+        thread.start()
+        thread.join()
+        with pytest.raises(ValueError, match="its 8 bytes are too few"):
+            nn.Linear(30, 30)
+    assert len(built) == 1

@@ -16,7 +16,7 @@ PAGES = [
     *sorted((ROOT / "notebooks" / "instructor").glob("*.md")),
 ]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.S | re.M)
-TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
 COMMANDS = "train", "sample", "experiment", "bench", "grade", "notebooks", "doctor"
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -43,7 +43,7 @@ def of_ours(page: Path) -> list[list[str]]:
     for line in commands(page):
         _, named, rest = line.rpartition("-m minihyena ")
         words = shlex.split(rest.replace("\\", "/")) if named else line.split()
-        if words and words[0] in COMMANDS and (named or "--" in line):
+        if named or (words and words[0] in COMMANDS and "--" in line):
             found.append(words)
     return found
 
@@ -78,7 +78,7 @@ def headings(page: Path) -> set[str]:
 @every_page
 def test_every_link_leads_somewhere(page: Path) -> None:
     text = re.sub(
-        r"`[^`\n]+`", lambda code: code[0].replace("](", ""), page.read_text()
+        r"`[^`\n]+`", lambda code: code[0].replace("](", ""), page.read_text("utf-8")
     )
     for target in LINK.findall(FENCE.sub("", text)):
         if re.match(r"https?:", target):
@@ -110,7 +110,9 @@ def test_the_two_commands_of_the_terminal_teach_and_write(
 
 
 EXAMPLES = [
-    code for kind, code in FENCE.findall(PAGES[0].read_text()) if kind == "python"
+    code
+    for kind, code in FENCE.findall(PAGES[0].read_text("utf-8"))
+    if kind == "python"
 ]
 
 

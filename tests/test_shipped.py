@@ -24,7 +24,7 @@ def test_every_notebook_and_release_is_copied_as_it_is(
     for name, path in copied.items():
         assert path.read_bytes() == (published / name).read_bytes()
     told = capsys.readouterr().out
-    assert told.startswith(f"17 notebooks copied to {folder}\n")
+    assert told.startswith(f"notebooks copied to {folder}: 17\n")
     assert f'notebooks "{folder}" --lab' in told
 
 
@@ -36,8 +36,8 @@ def test_work_that_is_already_there_is_never_overwritten(
     assert main(["notebooks", str(tmp_path)]) == 0
     assert mine.read_text() == "my answers"
     assert not (tmp_path / ".jupyter").exists(), "it may be somebody's own"
-    assert "16 notebooks copied" in (told := capsys.readouterr().out)
-    assert "1 were there and stay as they are" in told
+    assert f"copied to {tmp_path}: 16\n" in (told := capsys.readouterr().out)
+    assert "there before, and left as they were: 1\n" in told
     assert shipped.copy_notebooks(tmp_path)[0] == []  # and once more: all of them stay
 
 

@@ -354,6 +354,15 @@ def test_a_secret_that_is_empty_is_not_taken_for_the_public_one(
     assert capsys.readouterr().err.count("the seed is empty") == 2
 
 
+def test_whoever_grades_with_the_public_seed_is_told(tmp_path, capsys) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    hand_in({"cells": []}, folder / "ann" / "A1.ipynb")
+    assert main(["grade", str(folder), "--out", str(out)]) == 0
+    assert "warning: no seed given" in capsys.readouterr().out
+    run(folder, out)
+    assert "no seed given" not in capsys.readouterr().out
+
+
 def test_a_place_that_is_not_there_or_empty_is_an_error(tmp_path, capsys) -> None:
     assert main(["grade", str(tmp_path / "nowhere")]) == 1
     assert "there is no" in capsys.readouterr().err

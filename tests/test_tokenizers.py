@@ -54,11 +54,11 @@ def test_shorter_dna_is_padded_on_the_left() -> None:
 
 @pytest.mark.parametrize("wrong", [12, 15, -1])
 def test_an_id_beyond_the_vocabulary_stands_for_nothing(wrong: int) -> None:
-    with pytest.raises(ValueError, match=rf"\[{wrong}\] stand for nothing; .* 12"):
+    with pytest.raises(ValueError, match=f"ids {wrong} stand for nothing; .* 12"):
         DNATokenizer().decode([7, wrong])
-    with pytest.raises(ValueError, match=rf"\[{wrong}\] stand for nothing; .* 2"):
+    with pytest.raises(ValueError, match=f"ids {wrong} stand for nothing; .* 2"):
         CharacterTokenizer("ab").decode([1, wrong])
-    with pytest.raises(ValueError, match=r"\[256\] stand for nothing; .* 256"):
+    with pytest.raises(ValueError, match=r"ids 256 stand for nothing; .* 256"):
         ByteTokenizer().decode(torch.tensor([65, 256]))
 
 

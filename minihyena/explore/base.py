@@ -8,7 +8,7 @@ shows is also there as text: `describe()` below it and a table behind "Show numb
 import base64
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from html import escape
 from threading import RLock
@@ -63,8 +63,12 @@ class Explorer(W.VBox):  # type: ignore[misc]
         self._generator = torch.Generator().manual_seed(surprise_seed)
         self._first = self.state()
         self.figure = figure
-        self._compute()
-        self._draw()  # before it is shown: a busy page misses what it is told at once
+        try:
+            self._compute()
+            self._draw()  # before it is shown: a busy page misses what comes at once
+        except Exception:
+            self._close(pickers.values())
+            raise
         self.figure, shown = enliven(figure)
         self.live = shown is not None
         head = f'<div class="mh-title">{escape(self.title)}</div>'
@@ -286,8 +290,13 @@ class Explorer(W.VBox):  # type: ignore[misc]
 
     def close(self) -> None:
         """Close all it is made of; a kernel keeps whatever is left open to its end."""
-        for part in widgets_of(self):
-            W.Widget.close(part)
+        self._close([self])
+
+    @staticmethod
+    def _close(widgets: Iterable[W.Widget]) -> None:
+        for widget in widgets:
+            for part in widgets_of(widget):
+                W.Widget.close(part)
 
     # ---- outside a live notebook
 

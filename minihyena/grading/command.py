@@ -34,6 +34,8 @@ def run_grade(options: argparse.Namespace) -> int:
     if options.assignment is not None:
         choose("assignment", options.assignment, tasks)
     marks = {} if options.marks is None else read_marks(options.marks)
+    if seed == PUBLIC:
+        _say("warning: no seed given, so this is the notebooks' own: --seed SECRET")
     submissions = _handed_in(options)
     if not submissions:
         raise ValueError(f"nothing was handed in at {options.submissions}")

@@ -156,8 +156,8 @@ def otter(task: Assignment) -> dict[str, str]:
 
 def _part(result: PartResult, known: Sequence[str]) -> str:
     points = f"{result.points} of {result.part.points}"
-    new = result.message and result.message not in known
-    told = f'<p class="note">{_safe(result.message)}</p>' if new else ""
+    first = result.message and result.message not in known
+    told = f'<p class="note">{_safe(result.message)}</p>' if first else ""
     lines = []
     for verdict in result.verdicts:
         mark = "✗" if verdict.message else "✓"

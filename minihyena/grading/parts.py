@@ -222,8 +222,8 @@ def _table(value: Any, name: str) -> Mapping[str, Any]:
 
 def _type(value: Any) -> str:
     """ "int", "list of int"; an empty list is of nothing."""
-    inner = value if isinstance(value, list) else []
-    return " of ".join([type(value).__name__, *sorted({_type(one) for one in inner})])
+    inner = {_type(one) for one in value} if isinstance(value, list) else set()
+    return type(value).__name__ + f" of {' and '.join(sorted(inner))}" * bool(inner)
 
 
 def report(part: Part, verdicts: Sequence[Verdict]) -> str:

@@ -25,6 +25,7 @@ LARGEST = 20 * 2**20  # bytes of a notebook
 PICTURE = 2 * 2**20  # bytes of a picture in it
 MOST_CODE = 500_000  # characters of all code cells
 MOST_STATEMENTS = 5_000
+MOST_MAGICS = 100  # lines for IPython in a cell
 MODULES = {
     *("__future__", "abc", "bisect", "cmath", "collections", "contextlib", "copy"),
     *("dataclasses", "decimal", "enum", "fractions", "functools", "heapq", "itertools"),
@@ -112,12 +113,14 @@ class Submission:
             return [], [f"over {MOST_CODE:,} characters of code\n"]
         for count, source in enumerate(code, 1):
             try:
-                statements += map(Statement.of, _one_by_one(_parse(source).body))
+                own = [*map(Statement.of, _one_by_one(_parse(source).body))]
             except SyntaxError as error:
                 where = f"code cell {count}, line {error.lineno}: {error.msg}"
                 broken.append(f"{where}\n{source}")
             except (ValueError, RecursionError, MemoryError) as error:
                 broken.append(f"code cell {count}: {error}\n{source}")
+            else:
+                statements += own
             if len(statements) > MOST_STATEMENTS:
                 return [], [f"over {MOST_STATEMENTS:,} statements\n"]
         return statements, broken
@@ -174,7 +177,11 @@ class Statement:
     @classmethod
     def of(cls, node: ast.stmt) -> "Statement":
         text = ast.unparse(node)
-        table = symtable.symtable(text, "answer", "exec")
+        try:
+            table = symtable.symtable(text, "answer", "exec")
+        except SyntaxError:
+            compile(ast.Module([node], []), "answer", "exec")  # the same, with its line
+            raise
         binds = {s.get_name() for s in table.get_symbols() if _binds(s)}
         if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
             binds.add("*")
@@ -329,12 +336,19 @@ def _table(value: Any) -> dict[str, Any]:
 
 
 def _parse(source: str) -> ast.Module:
-    """Python; where it is none, lines that only IPython understands are left out."""
-    try:
-        return ast.parse(source)
-    except SyntaxError:
-        lines = [_without_magic(line) for line in source.split("\n")]
-        return ast.parse("\n".join(lines))
+    """Python; where it stops to be that, a line that only IPython reads is left out."""
+    lines = re.split("\r\n?|\n", source)
+    for _ in range(MOST_MAGICS):
+        text = "\n".join(lines)
+        try:
+            return ast.parse(text)
+        except SyntaxError as error:
+            number = min(error.lineno or 1, len(lines)) - 1
+            bare = _without_magic(lines[number])
+            if bare == lines[number]:
+                raise
+            lines[number] = bare
+    raise ValueError(f"over {MOST_MAGICS} lines that only IPython understands")
 
 
 HELP = re.compile(r"\s*[\w.*]+\?{1,2}\s*")  # IPython's: name?

@@ -27,9 +27,12 @@ FAULTS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0 if it worked, 1 if not, 2 for bad usage."""
-    options = parser().parse_args(arguments)
     try:
-        return int(options.command(options))
+        try:
+            options = parser().parse_args(arguments)
+            return int(options.command(options))
+        finally:
+            sys.stdout.flush()  # here a pipe that was closed can still be caught
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # whoever reads this, as `| head` does, has enough

@@ -22,7 +22,9 @@ __all__ = ["BACKGROUNDS", "Audit", "audit"]
 
 Operator = Callable[[Tensor], Any]
 BACKGROUNDS = (1.0, 2.0, 4.0) * 4  # how loud: some gates open to loud inputs only
-AT_ONCE = 64  # sequences in one call
+# Sequences in one call: more than are needed, if these suffice. No other axis is likely
+# to have a multiple of so many, so that this one is known wherever an operator puts it.
+ROWS = 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61
 # What an operator says to float64 if its own numbers are float32, or to another width.
 REFUSALS = (TypeError, ValueError, RuntimeError, LookupError, AssertionError)
 # eps to this power, times the largest number: of a channel, of all (they were mixed).
@@ -37,7 +39,7 @@ class Audit:
     what a lowered input moves counts with the other sign. Up to `noise` a move counted
     as rounding in the loudest channel, in others up to less. `dtype` is the least
     precise that the operator put its sequences in, as far as calls of torch show it:
-    what numpy or TorchScript do inside is not seen.
+    what numpy or TorchScript do inside, or a loop over the sequences, is not seen.
     """
 
     moves: tuple[tuple[float, ...], ...]
@@ -182,8 +184,8 @@ def _beside(op: Operator, probes: Tensor) -> Tensor:
 class _Narrowest(TorchFunctionMode):
     """Watches calls of torch: `dtype` is the least precise that sequences were put in.
 
-    They have the batch in an axis, alone or folded with others; what has not is a
-    constant, and exact as it is. A batch of 1 says nothing.
+    They have the batch in an axis, alone or folded with others; what has not is taken
+    for a constant, exact as it is. A batch of 1 says nothing.
     """
 
     def __init__(self, dtype: torch.dtype) -> None:
@@ -191,7 +193,7 @@ class _Narrowest(TorchFunctionMode):
         self.dtype, self.batch = dtype, 1
 
     def has_batch(self, shape: torch.Size) -> bool:
-        return any(size % self.batch == 0 for size in shape)
+        return any(size and size % self.batch == 0 for size in shape)
 
     def see(self, y: Tensor) -> None:
         self.dtype = max(self.dtype, y.dtype, key=_eps)
@@ -225,9 +227,14 @@ def _answers(
     """(1 + L, L, ...) -> (1 + L, L, channels): what the operator makes of them."""
     if probes.is_floating_point():
         probes = probes.to(dtype)
+    length, needed = probes.shape[1], len(probes)
+    fitting = [rows for rows in ROWS if rows > needed] or ROWS[-2:]
+    rows = min(fitting, key=lambda rows: length * (length + 1) % rows == 0)
+    more = probes[:1].expand(-needed % rows, *probes.shape[1:])
     with torch.no_grad():
-        parts = [_answer(op, part, watch) for part in torch.split(probes, AT_ONCE)]
-        y, alone = torch.cat(parts), _answer(op, probes[:1], watch)
+        asked = torch.split(torch.cat([probes, more]), rows)
+        y = torch.cat([_answer(op, part, watch) for part in asked])[:needed]
+        alone = _answer(op, probes[:1], watch)
     check_finite("the output", y.mT)
     apart, largest = float((y[:1] - alone).abs().max()), float(y.abs().max())
     if apart > _eps(watch.dtype) ** 0.5 * largest:

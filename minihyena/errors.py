@@ -172,7 +172,7 @@ def check_device(name: str) -> None:
         choose("device", name, ["cpu", "cuda", "mps"])
     try:
         torch.zeros((), device=name).item()  # "meta" has no numbers to give back
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+    except (RuntimeError, AssertionError, ImportError) as error:  # some assert
         reason = str(error).splitlines()[0]
         raise ValueError(
             f'device {name!r} cannot be used here: {reason}; "cpu" always can'

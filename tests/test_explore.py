@@ -332,9 +332,13 @@ def test_every_curve_differs_from_its_neighbours_by_more_than_its_colour(explore
 
 
 def test_an_explorer_that_cannot_begin_leaves_no_widget_behind(alone):
-    with pytest.raises(ZeroDivisionError):
-        TokenMixer(lambda u: u * (1 / 0))
-    assert not widget_module._instances
+    def op(u):
+        raise error
+
+    for error in (ZeroDivisionError, KeyboardInterrupt):
+        with pytest.raises(error):
+            TokenMixer(op)
+        assert not widget_module._instances
 
 
 def test_an_error_is_told_on_the_status_line_and_still_raised():

@@ -207,6 +207,8 @@ def test_a_fault_that_parsing_does_not_find_has_its_line_and_costs_the_whole_cel
     )
     fault = sliced(source).fault
     assert "a cell that Python cannot read: code cell 1, line 8: name 'y' is" in fault
+    fault = sliced("def answer(u):\n    return u\nfrom __future__ import braces").fault
+    assert fault.endswith("code cell 1, line 3: not a chance")
 
 
 def test_only_lines_that_python_cannot_read_are_taken_for_magics():
@@ -214,8 +216,8 @@ def test_only_lines_that_python_cannot_read_are_taken_for_magics():
     program = sliced(f"%time\n{said}\nu?")
     assert not program.fault
     assert "%is a text, as is\nthis?\n" in program.text
-    assert "over 100 lines that only IPython" in sliced("%a\n" * 101 + said).fault
-    assert not sliced("%a\r\n" * 99 + said).fault
+    for many in ("%a\r\n" * 99, "!echo '''\ns = r'''\n a\n'''\n"):
+        assert not sliced(many + said).fault
 
 
 def test_what_is_told_of_a_part_is_one_line():

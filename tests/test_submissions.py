@@ -354,7 +354,10 @@ def test_a_secret_that_is_empty_is_not_taken_for_the_public_one(
     assert capsys.readouterr().err.count("the seed is empty") == 2
 
 
-def test_whoever_grades_with_the_public_seed_is_told(tmp_path, capsys) -> None:
+def test_whoever_grades_with_the_public_seed_is_told(
+    tmp_path, capsys, monkeypatch
+) -> None:
+    monkeypatch.delenv("MINIHYENA_SEED", raising=False)
     folder, out = tmp_path / "in", tmp_path / "out"
     hand_in({"cells": []}, folder / "ann" / "A1.ipynb")
     assert main(["grade", str(folder), "--out", str(out)]) == 0

@@ -66,7 +66,7 @@ class Explorer(W.VBox):  # type: ignore[misc]
         try:
             self._compute()
             self._draw()  # before it is shown: a busy page misses what comes at once
-        except Exception:
+        except BaseException:  # the stop button, too
             self._close(pickers.values())
             raise
         self.figure, shown = enliven(figure)

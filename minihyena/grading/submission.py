@@ -25,7 +25,7 @@ LARGEST = 20 * 2**20  # bytes of a notebook
 PICTURE = 2 * 2**20  # bytes of a picture in it
 MOST_CODE = 500_000  # characters of all code cells
 MOST_STATEMENTS = 5_000
-MOST_MAGICS = 100  # lines for IPython in a cell
+PARSED = 400_000  # characters, while lines for IPython are looked for one by one
 MODULES = {
     *("__future__", "abc", "bisect", "cmath", "collections", "contextlib", "copy"),
     *("dataclasses", "decimal", "enum", "fractions", "functools", "heapq", "itertools"),
@@ -336,19 +336,20 @@ def _table(value: Any) -> dict[str, Any]:
 
 
 def _parse(source: str) -> ast.Module:
-    """Python; where it stops to be that, a line that only IPython reads is left out."""
+    """Python; a line that only IPython understands is left out where Python stops.
+
+    All of them, also within texts, where that is slow or Python stops elsewhere.
+    """
     lines = re.split("\r\n?|\n", source)
-    for _ in range(MOST_MAGICS):
-        text = "\n".join(lines)
+    for _ in range(max(1, PARSED // (1 + len(source)))):
         try:
-            return ast.parse(text)
+            return ast.parse("\n".join(lines))
         except SyntaxError as error:
             number = min(error.lineno or 1, len(lines)) - 1
-            bare = _without_magic(lines[number])
-            if bare == lines[number]:
-                raise
-            lines[number] = bare
-    raise ValueError(f"over {MOST_MAGICS} lines that only IPython understands")
+            whole, lines[number] = lines[number], _without_magic(lines[number])
+            if lines[number] == whole:
+                break
+    return ast.parse("\n".join(map(_without_magic, lines)))
 
 
 HELP = re.compile(r"\s*[\w.*]+\?{1,2}\s*")  # IPython's: name?
@@ -367,12 +368,13 @@ def _one_by_one(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     """`from a import b, c` as two statements: only one of them may be needed."""
     for node in body:
         if isinstance(node, ast.Import):
-            yield from (ast.Import([alias]) for alias in node.names)
+            parts: list[ast.stmt] = [ast.Import([alias]) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             module, level = node.module, node.level
-            yield from (ast.ImportFrom(module, [a], level) for a in node.names)
+            parts = [ast.ImportFrom(module, [a], level) for a in node.names]
         else:
-            yield node
+            parts = [node]
+        yield from (ast.copy_location(part, node) for part in parts)
 
 
 def _binds(symbol: symtable.Symbol) -> bool:

@@ -60,6 +60,7 @@ class TokenLoop(Explorer):
         "and what does that cost? Watch the tiles after 1, 2, 4, 8, … inputs."
     )
     narrowest = 640
+    _linked: Any = None
 
     def __init__(
         self,
@@ -106,7 +107,8 @@ class TokenLoop(Explorer):
 
     def close(self) -> None:
         """Close all it is made of."""
-        self._linked.close()
+        if self._linked is not None:  # else its making failed
+            self._linked.close()
         super().close()
 
     # ---- what is run

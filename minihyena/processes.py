@@ -1,6 +1,7 @@
 """Several processes that train one model: who speaks, and what all of them agree on."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,6 +24,10 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
+# Seconds. Threads of gloo may still let go of what was sent, for which they need Python:
+# one that comes when Python ends aborts the process. Where torch's data-parallel wrapper
+# was used, destroying the group does not wait for them (seen in 2.13).
+SETTLING = 0.5
 
 
 @contextmanager
@@ -42,6 +47,7 @@ def processes(device: str) -> Iterator[str]:
         yield f"cuda:{os.environ['LOCAL_RANK']}" if gpu else device
     finally:
         distributed.destroy_process_group()
+        time.sleep(SETTLING)
 
 
 def rank() -> int:

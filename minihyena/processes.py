@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
-# Seconds. Threads of gloo may still let go of what was sent, for which they need Python;
+# Seconds. Threads of gloo may still let go of what was sent, and need Python for that:
 # one that comes when Python ends aborts the process. Destroying the group does not wait
 # for them where torch's data-parallel wrapper was used (seen in 2.13).
 SETTLING = 0.5

@@ -193,7 +193,8 @@ class _Narrowest(TorchFunctionMode):
         self.dtype, self.batch = dtype, 1
 
     def has_batch(self, shape: torch.Size) -> bool:
-        return any(size and size % self.batch == 0 for size in shape)
+        sizes = [size for size in shape if size]
+        return self.batch > 1 and any(size % self.batch == 0 for size in sizes)
 
     def see(self, y: Tensor) -> None:
         self.dtype = max(self.dtype, y.dtype, key=_eps)
@@ -204,7 +205,7 @@ class _Narrowest(TorchFunctionMode):
         kwargs = kwargs or {}
         made = func(*args, **kwargs)
         held = args[0] if func is Tensor.__setitem__ else made
-        if self.batch > 1 and _real(held) and self.has_batch(held.shape):
+        if _real(held) and self.has_batch(held.shape):
             given = [_eps(x.dtype) for x in (*args, *kwargs.values()) if _real(x)]
             if min(given, default=1.0) < _eps(held.dtype):
                 self.see(held)

@@ -172,7 +172,8 @@ def check_device(name: str) -> None:
         choose("device", name, ["cpu", "cuda", "mps"])
     try:
         torch.zeros((), device=name).item()  # "meta" has no numbers to give back
-    except (RuntimeError, AssertionError, ImportError) as error:  # some assert
+    # torch without CUDA asserts; a device of a plug-in asks for its module
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f'device {name!r} cannot be used here: {reason}; "cpu" always can'

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import distributed
 
+from minihyena.errors import check_device
 from minihyena.files import only_here
 
 __all__ = [
@@ -34,17 +35,19 @@ SETTLING = 0.5
 def processes(device: str) -> Iterator[str]:
     """Under torchrun: join the other processes, and leave them at the end.
 
-    Yields the device this process should use.
+    Yields the device this process should use. ValueError if it cannot be used here.
     """
     if not torch.distributed.is_torchelastic_launched():
         yield device
         return
     gpu = device.startswith("cuda")
+    here = f"cuda:{os.environ['LOCAL_RANK']}" if gpu else device
+    check_device(here)
     if gpu:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(here)
     distributed.init_process_group("nccl" if gpu else "gloo")
     try:
-        yield f"cuda:{os.environ['LOCAL_RANK']}" if gpu else device
+        yield here
     finally:
         distributed.destroy_process_group()
         time.sleep(SETTLING)

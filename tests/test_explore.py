@@ -331,14 +331,19 @@ def test_every_curve_differs_from_its_neighbours_by_more_than_its_colour(explore
     assert len(looks) >= 2 or bars
 
 
-def test_an_explorer_that_cannot_begin_leaves_no_widget_behind(alone):
-    def op(u):
+@pytest.mark.parametrize("kind", [TokenMixer, TokenLoop, TaskTheatre])
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_an_explorer_that_cannot_begin_leaves_no_widget_behind(
+    alone, factory, kind, error, monkeypatch
+):
+    def fail(self):
         raise error
 
-    for error in (ZeroDivisionError, KeyboardInterrupt):
-        with pytest.raises(error):
-            TokenMixer(op)
-        assert not widget_module._instances
+    shown = [{"ours": factory("hyena")}, THEATRE] if kind is TaskTheatre else []
+    monkeypatch.setattr(kind, "_compute", fail)
+    with pytest.raises(error):
+        kind(*shown)
+    assert not widget_module._instances
 
 
 def test_an_error_is_told_on_the_status_line_and_still_raised():

@@ -12,6 +12,7 @@ import torch
 
 from minihyena import checkpoints
 from minihyena.__main__ import main
+from minihyena.processes import processes
 from minihyena.run_log import read_log
 
 TEXT = "The hyena laughs. The long filter listens. " * 60
@@ -77,6 +78,17 @@ def test_two_processes_that_were_stopped_go_on_bit_for_bit(
     assert losses(out) == losses(whole)
     models = [checkpoints.load(o).model.state_dict() for o in (whole, out)]
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_a_device_that_is_not_here_is_told_by_every_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.distributed, "is_torchelastic_launched", lambda: True)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    told = pytest.raises(ValueError, match="'cuda:1' cannot be used here")
+    with told, processes("cuda"):
+        pytest.fail("it began")
 
 
 def test_a_run_killed_at_random_moments_loses_nothing() -> None:

@@ -8,7 +8,7 @@ shows is also there as text: `describe()` below it and a table behind "Show numb
 import base64
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from threading import RLock
@@ -53,6 +53,7 @@ class Explorer(W.VBox):  # type: ignore[misc]
     by_lot = False  # too many states to walk along: a sweep draws some
     moves_alone = True  # its controls only look, so that states can be made in advance
     narrowest = 0  # px that its picture needs: it scrolls sideways where there are less
+    _beside: Sequence[W.Widget] = ()  # made beside its pickers, and closed with them
 
     def __init__(
         self, pickers: dict[str, Any], figure: go.Figure, *, surprise_seed: int = 0
@@ -67,7 +68,7 @@ class Explorer(W.VBox):  # type: ignore[misc]
             self._compute()
             self._draw()  # before it is shown: a busy page misses what comes at once
         except BaseException:  # the stop button, too
-            self._close(pickers.values())
+            self._close([*pickers.values(), *self._beside])
             raise
         self.figure, shown = enliven(figure)
         self.live = shown is not None
@@ -290,7 +291,7 @@ class Explorer(W.VBox):  # type: ignore[misc]
 
     def close(self) -> None:
         """Close all it is made of; a kernel keeps whatever is left open to its end."""
-        self._close([self])
+        self._close([self, *self._beside])
 
     @staticmethod
     def _close(widgets: Iterable[W.Widget]) -> None:

@@ -84,6 +84,7 @@ class TaskTheatre(Explorer):
         self._played: str | None = None  # the task whose sizes are offered
         self._now = next(iter(self.tasks.values()))
         self.sizes_note = W.HTML(layout=W.Layout(width="100%"))
+        self._beside = [self.sizes_note]
         super().__init__(pickers, theatre_figure(len(self.models)), surprise_seed=seed)
         self._first = self.state()  # the sizes were offered by the first redraw
 

@@ -60,7 +60,6 @@ class TokenLoop(Explorer):
         "and what does that cost? Watch the tiles after 1, 2, 4, 8, … inputs."
     )
     narrowest = 640
-    _linked: Any = None
 
     def __init__(
         self,
@@ -97,19 +96,14 @@ class TokenLoop(Explorer):
         }
         pickers["length"].continuous_update = False  # a long one takes a moment
         self.play = W.Play(value=length // 2 - 1, max=length - 1, interval=700)
-        self._linked = W.jslink((self.play, "value"), (pickers["step"], "index"))
+        linked = W.jslink((self.play, "value"), (pickers["step"], "index"))
+        self._beside = self.play, linked
         super().__init__(pickers, figure_of([*self.yours]), surprise_seed=seed)
 
     def _controls(self) -> list[Any]:
         settings = row(p for name, p in self.pickers.items() if name != "step")
         steps = row([self.play, self.pickers["step"]])
         return [settings, steps, self._button_row()]
-
-    def close(self) -> None:
-        """Close all it is made of."""
-        if self._linked is not None:  # else its making failed
-            self._linked.close()
-        super().close()
 
     # ---- what is run
 
